@@ -1,0 +1,91 @@
+/* The byte work of RFC 6455 section 5: decode a chunk, encode a frame, mask, validate UTF-8.
+ *
+ * Pure functions over buffers that the caller owns: nothing is allocated, nothing kept outside the structs, nobody
+ * called back. No preprocessor directives here: #include and cffi's cdef() read the same text. */
+
+/* Why decoding stopped. From WSL_FAULTS on the peer broke a rule and the decoder must not be used again. */
+enum {
+    WSL_DONE,         /* all input was used */
+    WSL_RECORDS_FULL, /* go on at `consumed` */
+    WSL_FAULTS,
+    WSL_RESERVED_BITS = WSL_FAULTS, /* section 5.2: RSV1 to RSV3 without an extension */
+    WSL_UNKNOWN_OPCODE,             /* section 5.2 */
+    WSL_CONTROL_FRAGMENTED,         /* section 5.5 */
+    WSL_NOT_MASKED,                 /* section 5.1: client to server */
+    WSL_MASKED,                     /* section 5.1: server to client */
+    WSL_CONTROL_TOO_LONG,           /* section 5.5 */
+    WSL_LENGTH_NOT_MINIMAL,         /* section 5.2 */
+    WSL_LENGTH_TOP_BIT,             /* section 5.2 */
+    WSL_FRAME_TOO_BIG,              /* section 10.4, and so are the next two */
+    WSL_MESSAGE_TOO_BIG,
+    WSL_TOO_MANY_FRAGMENTS,
+    WSL_INVALID_UTF8, /* section 8.1 */
+};
+
+/* What is asked of the peer. Shared by any number of decoders. */
+typedef struct {
+    uint64_t max_frame_size;   /* payload bytes on the wire; UINT64_MAX for no limit, in all four */
+    uint64_t max_message_size; /* of plain messages */
+    uint64_t max_encoded_size; /* of messages that an extension marked: wire bytes */
+    uint64_t max_fragments;    /* frames in one message */
+    uint8_t reserved_bits;     /* those of 0x70 that the first frame of a message may carry */
+    bool masked;               /* frames must be masked; else they must not */
+    bool coalesce;             /* a continuation that directly follows in the chunk joins its predecessor's record */
+    bool report_whole_text;    /* wsl_decode may say that a chunk is one whole text message, not just a record */
+} wsl_rules;
+
+/* Where decoding stands between chunks. All zero but for `rules` at the start. */
+typedef struct {
+    const wsl_rules *rules;
+    uint64_t remaining;    /* payload bytes of the frame still to come */
+    uint64_t message_size; /* as far as headers have declared it */
+    uint32_t fragments;    /* frames of the message so far */
+    uint32_t key;          /* masking key, rotated: its first byte in memory meets the next payload byte */
+    uint32_t consumed;     /* of the last chunk; less than its size when decoding stopped early */
+    uint8_t header[14];    /* of the frame, as it came */
+    uint8_t header_held;   /* bytes of it so far */
+    uint8_t stage;         /* what comes next in the frame */
+    uint8_t status;
+    uint8_t utf8; /* see wsl_utf8 */
+    bool text;    /* the message is plain text */
+    bool encoded; /* the message is marked by an extension */
+} wsl_decoder;
+
+enum { WSL_CHUNK = 65536, WSL_MAX_RECORDS = 4096 };
+
+/* Where a chunk is decoded to. A record is two numbers: the frame's first byte with the flags below, and where the
+ * piece ends in `payload`, which holds all pieces unmasked and without gaps. */
+typedef struct {
+    uint32_t records[2 * WSL_MAX_RECORDS];
+    uint8_t payload[WSL_CHUNK];
+} wsl_scratch;
+
+enum {
+    WSL_BEGIN = 0x100, /* the piece begins a frame */
+    WSL_END = 0x200,   /* the piece ends a frame */
+};
+
+/* Added to what wsl_decode returns for a whole binary message; more than any chunk's size. */
+enum { WSL_WHOLE_BINARY = 0x100000 };
+
+/* Decode input up to its end, to WSL_CHUNK bytes, to WSL_MAX_RECORDS records or to a fault, whichever comes first.
+ * Plain text is validated. Returns -1 - (number of records); but where the input is exactly one whole plain message
+ * between messages its size, plus WSL_WHOLE_BINARY if it is binary (there is one record then, too).
+ * On a fault the records before it are good, and a frame with a faulty payload has a record that begins it. */
+int32_t wsl_decode(wsl_decoder *decoder, const uint8_t *input, size_t size, wsl_scratch *scratch);
+
+/* Write a frame's header to `output` (14 bytes of room), with the 4 bytes of `key` unless it is NULL.
+ * `first` is the first byte: FIN, reserved bits, opcode. Returns the header's size. */
+size_t wsl_encode_header(uint8_t *output, uint8_t first, const uint8_t *key, size_t size);
+
+/* Write a whole frame to `output` (14 + size bytes of room). Returns its size. */
+size_t wsl_encode(uint8_t *output, uint8_t first, const uint8_t *key, const uint8_t *payload, size_t size);
+
+/* XOR input[start:end] with `key`, whose byte `phase` % 4 meets the first byte (section 5.3). No overlap. */
+void wsl_mask(uint8_t *output, const uint8_t *input, size_t start, size_t end, const uint8_t *key, size_t phase);
+
+/* Validate a piece of UTF-8 (section 8.1, RFC 3629). `state` is 0 at the start of a text, and what the last call
+ * returned after that. Returns 0 between code points, WSL_UTF8_INVALID as soon as no continuation could make the
+ * text valid, else another state within a code point. */
+enum { WSL_UTF8_INVALID = 6 };
+uint8_t wsl_utf8(uint8_t state, const uint8_t *input, size_t size);

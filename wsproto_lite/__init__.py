@@ -1,0 +1,46 @@
+"""The WebSocket protocol (RFC 6455, RFC 7692) without I/O: bytes in, events out; events in, bytes out."""
+
+from .connection import Connection
+from .constants import CLIENT, SERVER, CloseCode, Opcode, Role, State
+from .errors import CloseInfo, ConnectionClosed, LocalProtocolError, ProtocolError, RemoteProtocolError
+from .events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    EncodedTextMessage,
+    Event,
+    Ping,
+    Pong,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+from .extensions import Extension
+from .settings import Settings
+
+__all__ = [
+    "CLIENT",
+    "SERVER",
+    "AcceptConnection",
+    "BytesMessage",
+    "CloseCode",
+    "CloseConnection",
+    "CloseInfo",
+    "Connection",
+    "ConnectionClosed",
+    "EncodedTextMessage",
+    "Event",
+    "Extension",
+    "LocalProtocolError",
+    "Opcode",
+    "Ping",
+    "Pong",
+    "ProtocolError",
+    "RejectConnection",
+    "RemoteProtocolError",
+    "Request",
+    "Role",
+    "Settings",
+    "State",
+    "TextMessage",
+]
