@@ -57,34 +57,51 @@ static const uint64_t utf8_rows[256] = {
     ILLEGAL, /* F5 to FF */
 };
 
-enum { BLOCK = 32 };
+/* Whether input[0:BLOCK] is ASCII. With blocks of 256 bytes the compiler's vectors test 64 KiB of it in 0.6 us, with
+ * blocks of 32 in 1.6. */
+enum { BLOCK = 256 };
 
 static bool is_ascii_block(const uint8_t *input)
 {
-    uint64_t words[BLOCK / 8];
-    memcpy(words, input, BLOCK);
-    return !((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080u);
+    uint64_t all = 0;
+    for (size_t at = 0; at < BLOCK; at += sizeof all) {
+        uint64_t word;
+        memcpy(&word, input + at, sizeof word);
+        all |= word;
+    }
+    return !(all & 0x8080808080808080u);
 }
 
 uint8_t wsl_utf8(uint8_t state, const uint8_t *input, size_t size)
 {
     uint64_t now = state;
     size_t at = 0;
-    while (size - at >= BLOCK) {
-        if (now != VALID || !is_ascii_block(input + at)) {
-            for (size_t i = 0; i < BLOCK; i++) now = utf8_rows[input[at + i]] >> (now & 63);
-            now &= 63;
+    while (at < size) {
+        size_t end = size - at < BLOCK ? size : at + BLOCK;
+        if (now == VALID && end - at == BLOCK && is_ascii_block(input + at)) {
+            at = end;
+            continue;
         }
-        at += BLOCK;
+        for (; at < end; at++) now = utf8_rows[input[at]] >> (now & 63);
+        now &= 63;
     }
-    for (; at < size; at++) now = utf8_rows[input[at]] >> (now & 63);
-    return (uint8_t)(now & 63);
+    return (uint8_t)now;
 }
 
 /* ---- masking ---- */
 
+/* Where the C library can choose a function when it loads the module, masking has a second form with wider vectors:
+ * 64 KiB cost 1.18 of memcpy with AVX2, 1.77 without, on a processor that has it. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define WIDEST_VECTORS __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDEST_VECTORS
+#endif
+
 /* Both `output` and `input` any alignment. Key bytes stay in memory order, so that byte order does not matter.
- * The word loop is what the compiler vectorises: 1.03 to 1.05 of memcpy with GCC 12 -O3. */
+ * The loop over words is what the compiler vectorises. */
+WIDEST_VECTORS
 static void mask_bytes(uint8_t *restrict output, const uint8_t *restrict input, size_t size, uint32_t key)
 {
     uint32_t twice[2] = {key, key};
@@ -283,7 +300,7 @@ static uint8_t take_payload(wsl_decoder *decoder, const uint8_t *input, uint8_t 
  * Which frames may follow which is not decided here, but this pair always may. */
 static bool joins(const wsl_decoder *decoder, const wsl_rules *rules, uint32_t last)
 {
-    return rules->coalesce && (decoder->header[0] & OPCODE) == CONTINUATION && last & WSL_END && !(last & FIN) &&
+    return rules->coalesce && last & WSL_BEGIN && (decoder->header[0] & OPCODE) == CONTINUATION && last & WSL_END && !(last & FIN) &&
            !(last & CONTROL);
 }
 
@@ -322,4 +339,19 @@ int32_t wsl_decode(wsl_decoder *decoder, const uint8_t *input, size_t size, wsl_
         if (*record == (WHOLE | BINARY)) return (int32_t)written + WSL_WHOLE_BINARY;
     }
     return -1 - (int32_t)count;
+}
+
+uint64_t wsl_remaining(const wsl_decoder *decoder)
+{
+    bool plain_data = !is_control(decoder->header[0]) && !decoder->encoded;
+    return decoder->stage == PAYLOAD && plain_data ? decoder->remaining : 0;
+}
+
+uint8_t wsl_decode_payload(wsl_decoder *decoder, const uint8_t *input, size_t size, uint8_t *payload)
+{
+    /* Text is validated block by block, while the block is in the cache. */
+    const size_t block = 16384;
+    for (size_t at = 0; at < size && !decoder->status; at += block)
+        decoder->status = take_payload(decoder, input + at, payload + at, size - at < block ? size - at : block);
+    return decoder->status;
 }

@@ -74,6 +74,13 @@ enum { WSL_WHOLE_BINARY = 0x100000 };
  * On a fault the records before it are good, and a frame with a faulty payload has a record that begins it. */
 int32_t wsl_decode(wsl_decoder *decoder, const uint8_t *input, size_t size, wsl_scratch *scratch);
 
+/* Payload bytes still to come of the data frame under way, if its message is plain; else 0. */
+uint64_t wsl_remaining(const wsl_decoder *decoder);
+
+/* Decode `size` bytes, at most wsl_remaining() and at least 1, that are payload of the data frame under way. Returns
+ * the status: WSL_DONE or a fault. */
+uint8_t wsl_decode_payload(wsl_decoder *decoder, const uint8_t *input, size_t size, uint8_t *payload);
+
 /* Write a frame's header to `output` (14 bytes of room), with the 4 bytes of `key` unless it is NULL.
  * `first` is the first byte: FIN, reserved bits, opcode. Returns the header's size. */
 size_t wsl_encode_header(uint8_t *output, uint8_t first, const uint8_t *key, size_t size);

@@ -15,7 +15,10 @@ from .events import (
     Request,
     TextMessage,
 )
-from .extensions import Extension
+from .extensions import Extension, PerMessageDeflate
+from .frames import Frame, StreamReader
+from .handshake import Handshake, HandshakeRequest
+from .heartbeat import Heartbeat
 from .settings import Settings
 
 __all__ = [
@@ -31,8 +34,13 @@ __all__ = [
     "EncodedTextMessage",
     "Event",
     "Extension",
+    "Frame",
+    "Handshake",
+    "HandshakeRequest",
+    "Heartbeat",
     "LocalProtocolError",
     "Opcode",
+    "PerMessageDeflate",
     "Ping",
     "Pong",
     "ProtocolError",
@@ -42,5 +50,6 @@ __all__ = [
     "Role",
     "Settings",
     "State",
+    "StreamReader",
     "TextMessage",
 ]

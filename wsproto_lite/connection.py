@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .constants import CLIENT, MAX_CLOSE_REASON, SERVER, CloseCode, Role, State
+from .codec import CHUNK, FIN, encode_whole
+from .constants import CLIENT, MAX_CLOSE_REASON, SERVER, CloseCode, Opcode, Role, State
 from .errors import CloseInfo, ConnectionClosed, LocalProtocolError, RemoteProtocolError
 from .events import AcceptConnection, CloseConnection, Event, Ping, Pong, RejectConnection, Request, TextMessage
 from .extensions import Codec
@@ -24,6 +25,8 @@ OPEN = State.OPEN
 LOCAL_CLOSING = State.LOCAL_CLOSING
 REMOTE_CLOSING = State.REMOTE_CLOSING
 CLOSED = State.CLOSED
+
+WHOLE_TEXT = FIN | Opcode.TEXT
 
 _new = object.__new__
 
@@ -118,7 +121,7 @@ class Connection:
     def has_pending(self) -> bool:
         """Whether receive_data(b"") has more to give: the last event, early data, more inflated data."""
         if self._receiver is not None:
-            return self._receiver.held is not None or self._eof
+            return self._receiver.has_pending or self._receiver.ending is not None or self._eof
         return self._upgrade is not None and (self._eof or self._has_too_much_early_data())
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> list[Event]:
@@ -134,7 +137,7 @@ class Connection:
         receiver = self._receiver
         if receiver is None:
             return self._receive_handshake(data)
-        if receiver.held is None:
+        if receiver.held is None and size <= CHUNK:
             # One whole text message in one read is the common case, and worth a short way: it takes 560 ns on the
             # usual way, 450 here. Setting the slots takes 62 ns, TextMessage(...) 88.
             whole = receiver.decode(data, size)
@@ -244,10 +247,19 @@ class Connection:
         Raises LocalProtocolError for what the protocol forbids, and ConnectionClosed for what comes too late. Then
         nothing has changed.
         """
-        sender = self._check_can_send(event, compress)
-        frame = sender.encode(event, compress) if sender is not None else self._send_handshake(event)
-        queued = self.data_to_send()
-        if isinstance(event, CloseConnection):
+        sender = self._check_can_send(event, compress) if self.state is not OPEN else self._sender
+        if sender is None:
+            frame = self._send_handshake(event)
+        elif type(event) is TextMessage and sender.takes_whole and event.message_finished and compress is None:
+            # The common case, a whole plain text message, has a short way here too: 450 ns for a client, else 620.
+            try:
+                frame = encode_whole(WHOLE_TEXT, event.data.encode(), sender.keys)
+            except (AttributeError, UnicodeEncodeError):
+                frame = sender.encode(event)  # knows what to say
+        else:
+            frame = sender.encode(event, compress)
+        queued = self.data_to_send() if self._output or (self._receiver is not None and self._receiver.pings) else b""
+        if type(event) is not TextMessage and isinstance(event, CloseConnection):
             self._note_our_close(event)
         return queued + frame if queued else frame
 
@@ -406,11 +418,11 @@ class Connection:
 
     def _settle(self) -> None:
         """Tell what to do with the transport, now that there are no more events (section 7.1.1)."""
-        failed = self.close_info.received is None
-        if self.state is CLOSED and (self.role is SERVER or failed):
+        failed = self.state is CLOSED and self.close_info.received is None
+        if failed or (self.state is CLOSED and self.role is SERVER):
             self.should_shutdown = True
         # A client lets the server close the transport first, unless it failed.
-        if self._eof or (self.role is CLIENT and failed):
+        if self._eof or (failed and self.role is CLIENT):
             self.should_close = True
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Callable, Union
 
+from .closing import encode_close
 from .codec import FIN, UTF8_INVALID, UTF8_START, Buffer, MaskingKeys, check_utf8, encode_frame, encode_header
-from .constants import MAX_CLOSE_REASON, MAX_CONTROL_PAYLOAD, CloseCode, Opcode, is_sendable_close_code
+from .constants import MAX_CONTROL_PAYLOAD, Opcode
 from .errors import LocalProtocolError
 from .events import BytesMessage, CloseConnection, EncodedTextMessage, Event, Ping, Pong, TextMessage
 from .extensions import Codec
@@ -23,27 +24,29 @@ class Sender:
     """Turn events into frames. What raises LocalProtocolError has changed nothing.
 
     `keys` is where masking keys come from; None for a server, which does not mask (RFC 6455 section 5.1).
+    While `takes_whole`, codec.encode_whole may be used directly for a whole message.
     """
 
-    __slots__ = ("_codecs", "_in_use", "_keys", "_phase", "_utf8")
+    __slots__ = ("_codecs", "_in_use", "_phase", "_utf8", "keys", "takes_whole")
 
     def __init__(self, keys: MaskingKeys | None, codecs: Sequence[Codec] = ()) -> None:
-        self._keys = keys
+        self.keys = keys
         self._codecs = codecs
         self._in_use: Sequence[Codec] = ()
         self._phase = BETWEEN_MESSAGES
         self._utf8 = UTF8_START
+        self.takes_whole = not codecs
 
     def encode(self, event: Event, compress: bool | None = None) -> bytes:
         """Return the whole frame for `event`."""
         # The key comes first: a source of random bytes that fails must leave everything as it was.
-        key = None if self._keys is None else self._keys.draw()
+        key = None if self.keys is None else self.keys.draw()
         first, payload = self._advance(event, compress)
         return encode_frame(first, payload, key)
 
     def encode_buffers(self, event: Event, compress: bool | None = None) -> list[bytes | memoryview]:
         """Return the frame for `event` in parts; a payload that needn't be masked or compressed is not copied."""
-        if self._keys is not None:
+        if self.keys is not None:
             return [self.encode(event, compress)]
         first, payload = self._advance(event, compress)
         parts: list[bytes | memoryview] = [encode_header(first, len(payload))]
@@ -53,7 +56,7 @@ class Sender:
 
     def frame_size(self, payload_size: int) -> int:
         """Return the size in bytes of a control frame."""
-        return 2 + payload_size + (0 if self._keys is None else 4)
+        return 2 + payload_size + (0 if self.keys is None else 4)
 
     def _advance(self, event: Event, compress: bool | None) -> Frame:
         advance = _ADVANCE.get(type(event)) or _find_for_subclass(event)
@@ -107,6 +110,7 @@ class Sender:
         # Only now: a codec may have raised.
         self._phase = following
         self._in_use = () if finished else codecs
+        self.takes_whole = finished and not self._codecs
         return first, payload
 
     def _choose_codecs(self, size: int | None, compress: bool | None) -> Sequence[Codec]:
@@ -139,7 +143,9 @@ class Sender:
         return self._control(Opcode.PONG, _as_buffer(event.payload), compress)
 
     def _close(self, event: CloseConnection, compress: bool | None) -> Frame:
-        return self._control(Opcode.CLOSE, _close_payload(event.code, event.reason), compress)
+        frame = self._control(Opcode.CLOSE, encode_close(event.code, event.reason), compress)
+        self.takes_whole = False
+        return frame
 
     def _next(self, first: int) -> Phase:
         phase = self._phase.get(first)
@@ -154,23 +160,6 @@ def _as_buffer(data: object) -> Buffer:
     if isinstance(data, memoryview):
         return data.cast("B") if data.c_contiguous else data.tobytes()
     raise LocalProtocolError(f"payload is {type(data).__name__}; it must be bytes, bytearray or memoryview")
-
-
-def _close_payload(code: object, reason: object) -> bytes:
-    """Make a Close frame's payload (RFC 6455 sections 5.5.1, 7.4.1 and 7.4.2)."""
-    if not isinstance(code, int) or not isinstance(reason, str):
-        raise LocalProtocolError(f"close code and reason are {code!r} and {reason!r}; they must be int and str")
-    if code == CloseCode.NO_STATUS_RCVD and not reason:
-        return b""
-    if not is_sendable_close_code(code):
-        raise LocalProtocolError(f"close code {int(code)} may not be sent{' with a reason' if code == 1005 else ''}")
-    try:
-        encoded = reason.encode()
-    except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"close reason has a lone surrogate at {error.start}") from None
-    if len(encoded) > MAX_CLOSE_REASON:
-        raise LocalProtocolError(f"close reason is {len(encoded)} bytes; the limit is {MAX_CLOSE_REASON}")
-    return int(code).to_bytes(2, "big") + encoded
 
 
 _ADVANCE: dict[type, Callable[[Sender, Any, Union[bool, None]], Frame]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Callable, Literal, Union
 
@@ -56,11 +56,33 @@ class Settings:
             self._check_limit(name, optional=False)
         if self.delivery not in ("message", "frame", "piece"):
             raise LocalProtocolError(f"delivery is {self.delivery!r}; it is one of 'message', 'frame', 'piece'")
+        self._check_collections()
+        if not callable(self.random_bytes):
+            raise LocalProtocolError(f"random_bytes is {self.random_bytes!r}; it is called with a number of bytes")
         if self.max_fragments is None:
             unlimited = self.max_message_size is None
             derived = 65_536 if unlimited else max(1024, (self.max_message_size or 0) // 256)
             object.__setattr__(self, "max_fragments", derived)
         object.__setattr__(self, "masking_keys", MaskingKeys(self.random_bytes))
+
+    def _check_collections(self) -> None:
+        """Check what is inside, and keep copies, as a caller's list could change."""
+        extensions = _as_tuple("extensions", self.extensions)
+        for extension in extensions:
+            if not isinstance(extension, Extension):
+                raise LocalProtocolError(
+                    f"extensions has {extension!r}; an Extension is needed, PerMessageDeflate() say"
+                )
+        object.__setattr__(self, "extensions", extensions)
+        if self.allowed_origins is not None:
+            origins = _as_tuple("allowed_origins", self.allowed_origins)
+            for origin in origins:
+                text = origin.pattern if isinstance(origin, re.Pattern) else origin
+                if text is not None and not isinstance(text, str):
+                    raise LocalProtocolError(
+                        f"allowed_origins has {origin!r}; each is a str, a pattern for str or None"
+                    )
+            object.__setattr__(self, "allowed_origins", origins)
 
     def _check_limit(self, name: str, *, optional: bool) -> None:
         value = getattr(self, name)
@@ -68,3 +90,9 @@ class Settings:
             return
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise LocalProtocolError(f"{name} is {value!r}; it is a positive number{' or None' if optional else ''}")
+
+
+def _as_tuple(name: str, value: object) -> tuple[object, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise LocalProtocolError(f"{name} is {value!r}; it is a sequence")
+    return tuple(value)

@@ -1,0 +1,83 @@
+"""One incoming message under way: what extensions make of it, its limit after that, its text, its delivery in parts.
+
+Knows payload. Not frames, nor when a message may begin or go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .codec import CHUNK, UTF8_INVALID, UTF8_START, Body, check_utf8, incomplete_tail, invalid_utf8
+from .constants import CloseCode
+from .errors import RemoteProtocolError
+from .events import BytesMessage, EncodedTextMessage, Message, TextMessage
+from .extensions import Codec
+
+
+class IncomingMessage:
+    """A message under way: what has come of it and is not delivered yet."""
+
+    __slots__ = ("_as_bytes", "_limit", "_size", "_text", "_utf8", "body", "codecs")
+
+    def __init__(self, *, text: bool, as_bytes: bool, codecs: Sequence[Codec], limit: int | None) -> None:
+        self._text = text
+        self._as_bytes = as_bytes
+        self._limit = limit
+        self._size = 0
+        self._utf8 = UTF8_START
+        self.body = Body()
+        self.codecs = codecs
+
+    def decode(self, piece: bytes, *, final: bool) -> Iterator[tuple[bytes, bool]]:
+        """Give the piece back as it is, or what extensions make of it in bounded slices; True with the last.
+
+        Raises RemoteProtocolError over the limit (1009) and for text that isn't UTF-8 (1007). Plain messages were
+        held against both by the decoder, at the earliest byte.
+        """
+        if not self.codecs:
+            yield piece, True
+            return
+        for data, is_last in self._inflate(self.codecs, piece, final):
+            self._size += len(data)
+            if self._limit is not None and self._size > self._limit:
+                text = f"message inflates to more than {self._limit} bytes"
+                raise RemoteProtocolError(text, CloseCode.MESSAGE_TOO_BIG)
+            if self._text:
+                self._utf8 = check_utf8(self._utf8, data)
+                if self._utf8 == UTF8_INVALID or (is_last and final and self._utf8 != UTF8_START):
+                    raise invalid_utf8()
+            yield data, is_last
+
+    def _inflate(self, codecs: Sequence[Codec], piece: bytes, final: bool) -> Iterator[tuple[bytes, bool]]:
+        *inner, outer = codecs
+        pieces = self._inflate(inner, piece, final) if inner else iter(((piece, True),))
+        for data, is_last in pieces:
+            while True:
+                room = CHUNK if self._limit is None else self._limit - self._size + 1
+                output = outer.decode(data, final=final and is_last, max_length=min(CHUNK, room))
+                done = is_last and not outer.has_pending
+                yield output, done
+                if not outer.has_pending:
+                    break
+                data = b""
+
+    def add(self, data: bytes) -> None:
+        """Add a piece of the message, decoded."""
+        if self.body.size:
+            self.body.append(data)
+        else:
+            self.body = Body(data)
+
+    def take(self, frame_finished: bool, message_finished: bool) -> Message:
+        """Make an event of all that is here, less a code point that isn't complete."""
+        data = self.body.take()
+        if not self._text:
+            self.body = Body()
+            return BytesMessage(data, frame_finished, message_finished)
+        tail = incomplete_tail(data)
+        self.body = Body(data[len(data) - tail :])
+        if tail:
+            data = data[:-tail]
+        if self._as_bytes:
+            return EncodedTextMessage(data, frame_finished, message_finished)
+        return TextMessage(data.decode(), frame_finished, message_finished)

@@ -1,0 +1,40 @@
+"""A Close frame's payload, read and written by one table of codes (RFC 6455 sections 5.5.1, 7.4.1 and 7.4.2)."""
+
+from __future__ import annotations
+
+from .constants import MAX_CLOSE_REASON, CloseCode, is_sendable_close_code
+from .errors import LocalProtocolError, RemoteProtocolError
+from .events import CloseConnection
+
+
+def parse_close(payload: bytes) -> CloseConnection:
+    """Read a Close frame's payload (RFC 6455 sections 5.5.1 and 7.4). Raises RemoteProtocolError."""
+    if not payload:
+        return CloseConnection(CloseCode.NO_STATUS_RCVD)
+    if len(payload) == 1:
+        raise RemoteProtocolError("close frame has 1 byte of payload; it has none or a code of 2 bytes")
+    code = int.from_bytes(payload[:2], "big")
+    if not is_sendable_close_code(code):
+        raise RemoteProtocolError(f"close frame has code {code}, which may not be sent")
+    try:
+        return CloseConnection(code, payload[2:].decode())
+    except UnicodeDecodeError:
+        text = "close reason is not valid UTF-8"
+        raise RemoteProtocolError(text, CloseCode.INVALID_FRAME_PAYLOAD_DATA) from None
+
+
+def encode_close(code: object, reason: object) -> bytes:
+    """Make a Close frame's payload. Raises LocalProtocolError."""
+    if not isinstance(code, int) or not isinstance(reason, str):
+        raise LocalProtocolError(f"close code and reason are {code!r} and {reason!r}; they must be int and str")
+    if code == CloseCode.NO_STATUS_RCVD and not reason:
+        return b""
+    if not is_sendable_close_code(code):
+        raise LocalProtocolError(f"close code {int(code)} may not be sent{' with a reason' if code == 1005 else ''}")
+    try:
+        encoded = reason.encode()
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"close reason has a lone surrogate at {error.start}") from None
+    if len(encoded) > MAX_CLOSE_REASON:
+        raise LocalProtocolError(f"close reason is {len(encoded)} bytes; the limit is {MAX_CLOSE_REASON}")
+    return int(code).to_bytes(2, "big") + encoded
