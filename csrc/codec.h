@@ -5,7 +5,7 @@
 
 /* Why decoding stopped. From WSL_FAULTS on the peer broke a rule and the decoder must not be used again. */
 enum {
-    WSL_DONE,         /* all input was used */
+    WSL_DONE,         /* nothing: see `consumed` for how far it came */
     WSL_RECORDS_FULL, /* go on at `consumed` */
     WSL_FAULTS,
     WSL_RESERVED_BITS = WSL_FAULTS, /* section 5.2: RSV1 to RSV3 without an extension */

@@ -54,7 +54,7 @@ class IncomingMessage:
         for data, is_last in pieces:
             while True:
                 room = CHUNK if self._limit is None else self._limit - self._size + 1
-                output = outer.decode(data, final=final and is_last, max_length=min(CHUNK, room))
+                output = _decode(outer, data, final=final and is_last, max_length=min(CHUNK, room))
                 done = is_last and not outer.has_pending
                 yield output, done
                 if not outer.has_pending:
@@ -81,3 +81,14 @@ class IncomingMessage:
         if self._as_bytes:
             return EncodedTextMessage(data, frame_finished, message_finished)
         return TextMessage(data.decode(), frame_finished, message_finished)
+
+
+def _decode(codec: Codec, data: bytes, *, final: bool, max_length: int) -> bytes:
+    try:
+        return codec.decode(data, final=final, max_length=max_length)
+    except RemoteProtocolError:
+        raise
+    except Exception as error:
+        # A codec of the user's own: whatever it raises, receive_data doesn't.
+        text = f"message can't be decoded: {error!r}"
+        raise RemoteProtocolError(text, CloseCode.INVALID_FRAME_PAYLOAD_DATA) from error

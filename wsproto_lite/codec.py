@@ -90,7 +90,8 @@ def _make_rules(
     rules.max_frame_size = _limit(max_frame_size)
     rules.max_message_size = _limit(max_message_size)
     rules.max_encoded_size = _limit(max_encoded_size(rules.max_message_size))
-    rules.max_fragments = _limit(max_fragments)
+    # The decoder counts fragments in 32 bits.
+    rules.max_fragments = min(_limit(max_fragments), 2**32 - 1)
     rules.reserved_bits = reserved_bits
     rules.masked = masked
     rules.coalesce = coalesce
@@ -439,14 +440,16 @@ def mask(data: Buffer, key: bytes, phase: int = 0, start: int = 0) -> bytes:
 
     RFC 6455 section 5.3. `start` saves the caller a copy.
     """
-    end = len(data)
-    if end - start > CHUNK:
+    size = len(data) - start
+    if size > CHUNK:
         return _mask_large(b"", data, start, key, phase % 4)
+    if size < 1:
+        return b""
     room = _take_output()
     output, output_bytes = room
     source = data if type(data) is bytes else ffi.from_buffer("uint8_t[]", data)
-    _wsl_mask(output, source, start, end, key, phase % 4)
-    masked: bytes = output_bytes[: end - start]
+    _wsl_mask(output, source, start, start + size, key, phase % 4)
+    masked: bytes = output_bytes[:size]
     _free_output.append(room)
     return masked
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Union
 
 from .assembly import IncomingMessage
-from .closing import parse_close
+from .closing import check_close, parse_close
 from .codec import BEGIN, CHUNK, CONTROL, END, FIN, MAX_HEADER, Decoder
 from .constants import Opcode
 from .errors import RemoteProtocolError
@@ -289,10 +289,12 @@ class Receiver(Decoder):
 
     def _take_control(self, head: int, piece: bytes, events: list[Event]) -> None:
         payload = self._control = self._control + piece
+        opcode = head & OPCODE
         if not head & END:
+            if opcode == Opcode.CLOSE:
+                check_close(payload, whole=False)
             return
         self._control = b""
-        opcode = head & OPCODE
         if opcode == Opcode.PING:
             if self._settings.auto_reply:
                 if self.pings is None:

@@ -1,0 +1,1 @@
+"""Other libraries' vocabulary over this one: to try it, change an import."""
