@@ -64,7 +64,7 @@ static const uint64_t utf8_rows[256] = {
 
 /* Whether input[0:BLOCK] is ASCII. With blocks of 256 bytes the compiler's vectors test 64 KiB of it in 0.6 us, with
  * blocks of 32 in 1.6. */
-enum { BLOCK = 256 };
+enum { BLOCK = 256, STRETCH = 64 };
 
 static bool is_ascii_block(const uint8_t *input)
 {
@@ -77,16 +77,24 @@ static bool is_ascii_block(const uint8_t *input)
     return !(all & 0x8080808080808080u);
 }
 
+static bool is_ascii_word(const uint8_t *input)
+{
+    uint64_t word;
+    memcpy(&word, input, sizeof word);
+    return !(word & 0x8080808080808080u);
+}
+
 uint8_t wsl_utf8(uint8_t state, const uint8_t *input, size_t size)
 {
+    enum { WORD = 8 };
     uint64_t now = state;
     size_t at = 0;
     while (at < size) {
-        size_t end = size - at < BLOCK ? size : at + BLOCK;
-        if (now == VALID && end - at == BLOCK && is_ascii_block(input + at)) {
-            at = end;
-            continue;
+        if (now == VALID && size - at >= WORD) {
+            while (size - at >= BLOCK && is_ascii_block(input + at)) at += BLOCK;
+            while (size - at >= WORD && is_ascii_word(input + at)) at += WORD;
         }
+        size_t end = size - at < STRETCH ? size : at + STRETCH;
         for (; at < end; at++) now = utf8_rows[input[at]] >> (now & 63);
         now &= 63;
     }
@@ -234,6 +242,22 @@ static bool fill_header(wsl_decoder *decoder, size_t size, const uint8_t *input,
     return decoder->header_held == size;
 }
 
+/* Take a header that is here in one piece, with at least as many bytes as the longest has; tell whether it is good. */
+static bool take_whole_header(wsl_decoder *decoder, const wsl_rules *rules, const uint8_t *input, size_t *at)
+{
+    uint8_t *header = decoder->header;
+    memcpy(header, input + *at, sizeof decoder->header);
+    if ((decoder->status = check_first_byte(header[0], rules))) return false;
+    if ((decoder->status = check_second_byte(header[0], header[1], rules))) return false;
+    if ((decoder->status = check_length(decoder, rules))) return false;
+    size_t length_end = 2 + extended_length(header[1]);
+    decoder->key = 0;
+    if (rules->masked) memcpy(&decoder->key, header + length_end, KEY_SIZE);
+    *at += length_end + (rules->masked ? KEY_SIZE : 0);
+    decoder->stage = PAYLOAD;
+    return true;
+}
+
 /* Take header bytes; tell whether the header is complete and good. */
 static bool take_header(wsl_decoder *decoder, const wsl_rules *rules, const uint8_t *input, size_t *at, size_t end)
 {
@@ -319,7 +343,9 @@ int32_t wsl_decode(wsl_decoder *decoder, const uint8_t *input, size_t size, wsl_
             decoder->status = WSL_RECORDS_FULL;
             break;
         }
-        if (begin && !take_header(decoder, rules, input, &at, end)) break;
+        bool in_one_piece = decoder->stage == FIRST_BYTE && end - at >= sizeof decoder->header;
+        if (in_one_piece && !take_whole_header(decoder, rules, input, &at)) break;
+        if (begin && !in_one_piece && !take_header(decoder, rules, input, &at, end)) break;
         if (record && begin && joins(decoder, rules, *record)) {
             *record = (*record & ~(uint32_t)WSL_END) | (decoder->header[0] & FIN);
         } else {

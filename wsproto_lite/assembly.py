@@ -5,7 +5,8 @@ Knows payload. Not frames, nor when a message may begin or go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 from .codec import CHUNK, UTF8_INVALID, UTF8_START, Body, check_utf8, incomplete_tail, invalid_utf8
 from .constants import CloseCode
@@ -37,15 +38,26 @@ class IncomingMessage:
         if not self.codecs:
             yield piece, True
             return
-        for data, is_last in self._inflate(self.codecs, piece, final):
+        yield from self._check(self._inflate(self.codecs, piece, final), final)
+
+    def decode_rest(self, first: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Do as `decode` with a whole message, of which `first` is what decode_slice made of it."""
+        slices = self._inflate(self.codecs, b"", True) if self.codecs[0].has_pending else iter(())
+        yield from self._check(itertools.chain(((first, not self.codecs[0].has_pending),), slices), True)
+
+    def _check(self, slices: Iterable[tuple[bytes, bool]], final: bool) -> Iterator[tuple[bytes, bool]]:
+        for data, is_last in slices:
             self._size += len(data)
+            # Text first: bad text up to the limit is found before the limit, however the input was split.
+            if self._text:
+                self._utf8 = check_utf8(self._utf8, data)
+                if self._utf8 == UTF8_INVALID:
+                    raise invalid_utf8()
             if self._limit is not None and self._size > self._limit:
                 text = f"message inflates to more than {self._limit} bytes"
                 raise RemoteProtocolError(text, CloseCode.MESSAGE_TOO_BIG)
-            if self._text:
-                self._utf8 = check_utf8(self._utf8, data)
-                if self._utf8 == UTF8_INVALID or (is_last and final and self._utf8 != UTF8_START):
-                    raise invalid_utf8()
+            if is_last and final and self._utf8 != UTF8_START:
+                raise invalid_utf8()
             yield data, is_last
 
     def _inflate(self, codecs: Sequence[Codec], piece: bytes, final: bool) -> Iterator[tuple[bytes, bool]]:
@@ -53,8 +65,8 @@ class IncomingMessage:
         pieces = self._inflate(inner, piece, final) if inner else iter(((piece, True),))
         for data, is_last in pieces:
             while True:
-                room = CHUNK if self._limit is None else self._limit - self._size + 1
-                output = _decode(outer, data, final=final and is_last, max_length=min(CHUNK, room))
+                room = None if self._limit is None else self._limit - self._size
+                output = decode_slice(outer, data, room, final=final and is_last)
                 done = is_last and not outer.has_pending
                 yield output, done
                 if not outer.has_pending:
@@ -83,9 +95,10 @@ class IncomingMessage:
         return TextMessage(data.decode(), frame_finished, message_finished)
 
 
-def _decode(codec: Codec, data: bytes, *, final: bool, max_length: int) -> bytes:
+def decode_slice(codec: Codec, data: bytes, room: int | None, *, final: bool) -> bytes:
+    """Let `codec` decode, by at most a chunk and at most 1 byte more than there is room. Raises RemoteProtocolError."""
     try:
-        return codec.decode(data, final=final, max_length=max_length)
+        return codec.decode(data, final=final, max_length=CHUNK if room is None else min(CHUNK, room + 1))
     except RemoteProtocolError:
         raise
     except Exception as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import weakref
 from functools import lru_cache
 from typing import Any, Callable, Union
@@ -33,6 +34,10 @@ MAX_HEADER = 14
 """Bytes in the longest frame header: 2, 8 of extended length, 4 of masking key (RFC 6455 section 5.2)."""
 
 _NO_LIMIT = 2**64 - 1
+
+# PyPy moves what a BytesIO holds: ffi.from_buffer() refuses it there.
+_BODY_HAS_ADDRESS = sys.implementation.name != "pypy"
+
 _WHOLE_BINARY: int = lib.WSL_WHOLE_BINARY
 _wsl_decode = lib.wsl_decode
 _wsl_encode = lib.wsl_encode
@@ -116,10 +121,10 @@ class Decoder:
     `text_as_str`: give a whole text message as str.
 
     After a call of `decode` that returned None, `records` is a flat list, (frame's first byte | BEGIN | END, end of the
-    piece in `payload`) for each piece.
+    piece in `payload`) for each piece, and `stopped` tells of a fault behind them, or of bytes not decoded yet.
     """
 
-    __slots__ = ("_cdata", "_rules", "payload", "records")
+    __slots__ = ("_cdata", "_rules", "payload", "records", "stopped")
 
     def __init__(
         self,
@@ -138,6 +143,7 @@ class Decoder:
         )
         self._cdata = ffi.new("wsl_decoder *")
         self._cdata.rules = self._rules
+        self.stopped = False
         self.records: list[int] = []
         self.payload = b""
 
@@ -156,6 +162,7 @@ class Decoder:
         whole: str | bytes | None
         if result < 0:
             whole = None
+            self.stopped = bool(self._cdata.status) or self._cdata.consumed != size
             self.records = records[: 2 * (-1 - result)].tolist()
             self.payload = payload[: self.records[-1]] if self.records else b""
         elif result < _WHOLE_BINARY:
@@ -179,18 +186,26 @@ class Decoder:
 
         `size` is at most `remaining()`.
         """
-        source: Any = ffi.from_buffer("uint8_t[]", data) + start if start else data
-        if size > CHUNK:
+        if size > CHUNK and _BODY_HAS_ADDRESS:
+            source: Any = ffi.from_buffer("uint8_t[]", data) + start if start else data
             status = lib.wsl_decode_payload(self._cdata, source, size, body.make_room(size))
             body.size += size
-        else:
-            # Memory that is not in the cache is written faster by a copy of a chunk that is: 5 us for 64 KiB, else 8.
-            room = _take_output()
-            output, output_bytes = room
-            status = lib.wsl_decode_payload(self._cdata, source, size, output)
-            body.append(memoryview(output_bytes)[:size])
-            _free_output.append(room)
+            return self.fault() if status else None
+        # Memory that is not in the cache is written faster by a copy of a chunk that is: 5 us for 64 KiB, else 8.
+        room = _take_output()
+        output, output_bytes = room
+        status = 0
+        for at in range(start, start + size, CHUNK):
+            piece = min(CHUNK, start + size - at)
+            source = ffi.from_buffer("uint8_t[]", data) + at if at else data
+            status = lib.wsl_decode_payload(self._cdata, source, piece, output)
+            body.append(memoryview(output_bytes)[:piece])
+        _free_output.append(room)
         return self.fault() if status else None
+
+    def is_between_frames(self) -> bool:
+        """Tell whether the next byte begins a frame."""
+        return not self._cdata.stage
 
     def is_final(self) -> bool:
         """Tell whether the frame under way, or the last one, has FIN."""
@@ -333,6 +348,10 @@ class MaskingKeys:
             raise LocalProtocolError(f"random_bytes({self.BATCH}) returned {len(batch)} bytes")
         # pop() takes from the end: reversed, keys come in the order drawn.
         self.batch.extend(reversed(struct.unpack("4s" * (len(batch) // 4), batch)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A copy, in this process or another, must not have the same keys in store.
+        return MaskingKeys, (self._random_bytes,)
 
     def clear(self) -> None:
         """Forget the batch."""

@@ -6,6 +6,7 @@ what goes out (sending) together, and decides how a connection opens, answers an
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from .codec import CHUNK, FIN, encode_whole
@@ -75,6 +76,8 @@ class Connection:
     def _prepare(self, role: Role, settings: Settings) -> None:
         if not isinstance(role, Role):
             raise LocalProtocolError(f"role is {role!r}; it is CLIENT or SERVER")
+        if not isinstance(settings, Settings):
+            raise LocalProtocolError(f"settings is {settings!r}; it is a Settings object")
         self.role = role
         self.settings = settings
         self.state = CONNECTING
@@ -249,8 +252,11 @@ class Connection:
         """
         sender = self._check_can_send(event, compress) if self.state is not OPEN else self._sender
         if sender is None:
-            frame = self._send_handshake(event)
-        elif type(event) is TextMessage and sender.takes_whole and event.message_finished and compress is None:
+            return self._send_handshake(event)
+        # First, as a source of masking keys may fail, and must not leave a frame that was never sent.
+        has_queue = self._output or (self._receiver is not None and self._receiver.pings)
+        queued = self._peek_output() if has_queue else b""
+        if type(event) is TextMessage and sender.takes_whole and event.message_finished and compress is None:
             # The common case, a whole plain text message, has a short way here too: 450 ns for a client, else 620.
             try:
                 frame = encode_whole(WHOLE_TEXT, event.data.encode(), sender.keys)
@@ -258,7 +264,8 @@ class Connection:
                 frame = sender.encode(event)  # knows what to say
         else:
             frame = sender.encode(event, compress)
-        queued = self.data_to_send() if self._output or (self._receiver is not None and self._receiver.pings) else b""
+        if has_queue:
+            self._clear_output()
         if type(event) is not TextMessage and isinstance(event, CloseConnection):
             self._note_our_close(event)
         return queued + frame if queued else frame
@@ -271,17 +278,15 @@ class Connection:
         sender = self._check_can_send(event, compress)
         if sender is None or isinstance(event, CloseConnection):
             return [self.send(event, compress=compress)]
+        queued = self._peek_output()
         parts = sender.encode_buffers(event, compress)
-        queued = self.data_to_send()
+        self._clear_output()
         return [queued, *parts] if queued else parts
 
     def data_to_send(self) -> bytes:
         """Return, once, what the connection queued by itself: Pongs, a Ping, a Close, an HTTP refusal."""
-        output = self._output
-        if output:
-            self._output = b""
-        if self._receiver is not None and self._receiver.pings:
-            output += self._take_pongs(self._receiver)
+        output = self._peek_output()
+        self._clear_output()
         return output
 
     @property
@@ -304,10 +309,15 @@ class Connection:
         """The payload of the last Pong since queue_ping, None if none came or the connection is not open."""
         return None if self._receiver is None else self._receiver.last_pong
 
-    def _take_pongs(self, receiver: Receiver) -> bytes:
-        pings, receiver.pings = receiver.pings or (), None
-        assert self._sender is not None
-        return b"".join([self._sender.encode(Pong(payload)) for payload in pings])
+    def _peek_output(self) -> bytes:
+        if self._sender is None or self._receiver is None or not self._receiver.pings:
+            return self._output
+        return self._output + b"".join([self._sender.encode(Pong(payload)) for payload in self._receiver.pings])
+
+    def _clear_output(self) -> None:
+        self._output = b""
+        if self._receiver is not None:
+            self._receiver.pings = None
 
     def _check_can_send(self, event: Event, compress: bool | None) -> Sender | None:
         """Return what encodes `event`, None during the handshake."""
@@ -407,9 +417,11 @@ class Connection:
             self.state = CLOSED
         elif self.settings.auto_reply:
             assert self._receiver is not None
-            self._output += self._take_pongs(self._receiver) + self._sender.encode(reply)
-            info = info._replace(sent=(reply.code, reply.reason))
             self.state = CLOSED
+            # Without masking keys there is no reply, but an end nevertheless.
+            with contextlib.suppress(LocalProtocolError):
+                self._output = self._peek_output() + self._sender.encode(reply)
+                info = info._replace(sent=(reply.code, reply.reason))
         else:
             self.state = REMOTE_CLOSING
         self.close_info = info
@@ -428,7 +440,10 @@ class Connection:
 
 def _as_bytes(data: object) -> bytes:
     if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
+        try:
+            return bytes(data)
+        except ValueError as error:
+            raise TypeError(f"data can't be read: {error}") from None
     raise TypeError(f"data is {type(data).__name__}; it must be bytes, bytearray or memoryview")
 
 

@@ -17,6 +17,10 @@ Delivery = Literal["message", "frame", "piece"]
 Origin = Union[str, "re.Pattern[str]", None]
 
 
+class _Derived(int):
+    """A number that nobody has chosen."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a connection allows and does by itself.
@@ -59,10 +63,14 @@ class Settings:
         self._check_collections()
         if not callable(self.random_bytes):
             raise LocalProtocolError(f"random_bytes is {self.random_bytes!r}; it is called with a number of bytes")
-        if self.max_fragments is None:
+        for name in ("auto_reply", "text_as_bytes"):
+            if not isinstance(getattr(self, name), bool):
+                raise LocalProtocolError(f"{name} is {getattr(self, name)!r}; it is True or False")
+        # What was derived for other settings, in dataclasses.replace(), is derived anew.
+        if self.max_fragments is None or isinstance(self.max_fragments, _Derived):
             unlimited = self.max_message_size is None
             derived = 65_536 if unlimited else max(1024, (self.max_message_size or 0) // 256)
-            object.__setattr__(self, "max_fragments", derived)
+            object.__setattr__(self, "max_fragments", _Derived(derived))
         object.__setattr__(self, "masking_keys", MaskingKeys(self.random_bytes))
 
     def _check_collections(self) -> None:

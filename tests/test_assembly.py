@@ -1,0 +1,163 @@
+"""One incoming message: what codecs make of its pieces, within its limit, and in which events it comes."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from toy_codecs import Repeat
+
+from wsproto_lite import BytesMessage, EncodedTextMessage, LocalProtocolError, RemoteProtocolError, TextMessage
+from wsproto_lite.assembly import IncomingMessage
+from wsproto_lite.codec import CHUNK
+
+
+def message(*codecs: Any, text: bool = False, as_bytes: bool = False, limit: int | None = None) -> IncomingMessage:
+    """Begin a message."""
+    return IncomingMessage(text=text, as_bytes=as_bytes, codecs=codecs, limit=limit)
+
+
+class TestDecode:
+    """Pieces come in bounded slices, True with the last of each."""
+
+    def test_plain(self) -> None:
+        """The decoder has held them against limit and UTF-8 already."""
+        assert list(message(text=True, limit=1).decode(b"\xffpiece", final=True)) == [(b"\xffpiece", True)]
+
+    def test_one_slice(self) -> None:
+        assert list(message(Repeat(3)).decode(b"ab", final=False)) == [(b"aaabbb", True)]
+
+    def test_nothing(self) -> None:
+        assert list(message(Repeat(3)).decode(b"", final=True)) == [(b"", True)]
+
+    def test_many_slices(self) -> None:
+        """None is larger than a chunk, without a limit too."""
+        codec = Repeat(CHUNK)
+        slices = list(message(codec).decode(b"abc", final=True))
+        assert slices == [(letter * CHUNK, letter == b"c") for letter in (b"a", b"b", b"c")]
+        assert [final for _, final, _ in codec.calls] == [True] * 3
+
+    @pytest.mark.parametrize("size", [1, 10, 1000])
+    def test_rest(self, size: int) -> None:
+        """A whole message of which somebody else has decoded a first slice."""
+        codec = Repeat(1000)
+        first = codec.decode(b"a", final=True, max_length=size)
+        slices = list(message(codec).decode_rest(first))
+        assert b"".join(data for data, _ in slices) == b"a" * 1000
+        assert [is_last for _, is_last in slices] == [False] * (len(slices) - 1) + [True]
+
+    def test_two_codecs(self) -> None:
+        """The last that was applied is undone first."""
+        inner, outer = Repeat(2), Repeat(CHUNK)
+        slices = list(message(inner, outer).decode(b"ab", final=True))
+        assert b"".join(data for data, _ in slices) == b"a" * (2 * CHUNK) + b"b" * (2 * CHUNK)
+        assert [is_last for _, is_last in slices] == [False, False, False, True]
+        assert inner.calls == [(b"ab", True, CHUNK)]
+
+    def test_final_reaches_a_codec_with_the_last_slice_alone(self) -> None:
+        inner, outer = Repeat(CHUNK + 1), Repeat(1)
+        list(message(inner, outer).decode(b"a", final=True))
+        assert [final for _, final, _ in inner.calls] == [True, True]
+        assert [final for _, final, _ in outer.calls] == [False, True]
+
+    @pytest.mark.parametrize("limit", [1, 10, CHUNK + 5])
+    @pytest.mark.parametrize("pieces", [1, 3])
+    def test_limit(self, limit: int, pieces: int) -> None:
+        """Bounded while it inflates by what is left of the message; never 0, which is unlimited to zlib."""
+        codec = Repeat(limit)
+        one = message(codec, limit=limit)
+        assert sum(len(data) for data, _ in one.decode(b"a", final=False)) == limit
+        for _ in range(pieces):
+            assert list(one.decode(b"", final=False)) == [(b"", True)]
+        with pytest.raises(RemoteProtocolError, match=f"message inflates to more than {limit} bytes") as raised:
+            list(one.decode(b"b", final=True))
+        assert raised.value.code == 1009
+        assert [most for _, _, most in codec.calls][-1] == 1
+        assert all(0 < most <= CHUNK for _, _, most in codec.calls)
+
+    @pytest.mark.parametrize(
+        ("pieces", "valid"),
+        [
+            ([b"ok"], True),
+            ([b"\xc3", b"\xa4"], True),
+            ([b"\xc3", b""], False),
+            ([b"\xc3"], False),
+            ([b"a\xff", b""], False),
+            ([b"a", b"\xa4"], False),
+        ],
+        ids=repr,
+    )
+    def test_text(self, pieces: list[bytes], valid: bool) -> None:
+        """Section 8.1, on what comes out of the codec."""
+        one = message(Repeat(1), text=True)
+        *first, last = pieces
+        with nullcontext() if valid else pytest.raises(RemoteProtocolError, match="text is not valid UTF-8"):
+            told = [data for piece in first for data, _ in one.decode(piece, final=False)]
+            assert told + [data for data, _ in one.decode(last, final=True)] == pieces
+
+    @pytest.mark.parametrize("error", [ValueError("bad"), MemoryError(), LocalProtocolError("bad")], ids=repr)
+    def test_codec_that_raises(self, error: Exception) -> None:
+        """A codec of the user's own: whatever it raises, receive_data doesn't."""
+
+        class Broken(Repeat):
+            def decode(self, data: bytes, *, final: bool, max_length: int) -> bytes:
+                raise error
+
+        with pytest.raises(RemoteProtocolError, match="message can't be decoded") as raised:
+            list(message(Broken(1)).decode(b"x", final=True))
+        assert (raised.value.code, raised.value.__cause__) == (1007, error)
+
+    def test_codec_that_finds_a_fault(self) -> None:
+        fault = RemoteProtocolError("corrupt", 1007)
+
+        class Strict(Repeat):
+            def decode(self, data: bytes, *, final: bool, max_length: int) -> bytes:
+                raise fault
+
+        with pytest.raises(RemoteProtocolError) as raised:
+            list(message(Strict(1)).decode(b"x", final=True))
+        assert raised.value is fault
+
+    def test_text_that_breaks_off_between_slices(self) -> None:
+        """Not the end of the message yet."""
+        euro = "€".encode()
+        one = message(Repeat(1), text=True, limit=CHUNK * 2)
+        data = b"a" * (CHUNK - 1) + euro
+        assert b"".join(data for data, _ in one.decode(data, final=True)) == data
+
+
+class TestTake:
+    """What is here becomes an event, less a code point that isn't complete."""
+
+    @pytest.mark.parametrize("finished", [(True, True), (True, False), (False, False)])
+    def test_flags(self, finished: tuple[bool, bool]) -> None:
+        for asked, event in (
+            ({}, BytesMessage(b"data", *finished)),
+            ({"text": True}, TextMessage("data", *finished)),
+            ({"text": True, "as_bytes": True}, EncodedTextMessage(b"data", *finished)),
+        ):
+            one = message(**asked)
+            one.add(b"da")
+            one.add(b"ta")
+            assert one.take(*finished) == event
+
+    @pytest.mark.parametrize("as_bytes", [False, True])
+    def test_text_ends_on_a_code_point(self, as_bytes: bool) -> None:
+        """Held-back bytes lead the next event."""
+        one = message(text=True, as_bytes=as_bytes)
+        told = []
+        for byte in "aä€😀".encode():
+            one.add(bytes([byte]))
+            told.append(one.take(False, False).data)
+        parts = ["a", "", "ä", "", "", "€", "", "", "", "😀"]
+        assert told == ([part.encode() for part in parts] if as_bytes else parts)
+
+    def test_bytes_are_never_held_back(self) -> None:
+        one = message()
+        one.add(b"\xe2\x82")
+        assert one.take(True, False) == BytesMessage(b"\xe2\x82", True, False)
+
+    def test_nothing(self) -> None:
+        assert message(text=True).take(True, True) == TextMessage("")
+        assert message().take(True, True) == BytesMessage(b"")

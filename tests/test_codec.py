@@ -1,0 +1,409 @@
+"""The Python side of the codec: buffers, limits, faults in words, masking keys. The C side has tests of its own."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import sys
+import threading
+from typing import Any
+
+import pytest
+import slow_codec
+from hypothesis import given
+from hypothesis import strategies as st
+from slow_codec import BINARY, CONTINUATION, FIN, PING, TEXT
+
+from wsproto_lite import codec
+from wsproto_lite.codec import (
+    BEGIN,
+    CHUNK,
+    END,
+    UTF8_INVALID,
+    UTF8_START,
+    Body,
+    Decoder,
+    MaskingKeys,
+    check_utf8,
+    encode_frame,
+    encode_header,
+    encode_whole,
+    incomplete_tail,
+    is_utf8,
+    mask,
+    max_encoded_size,
+)
+from wsproto_lite.errors import LocalProtocolError, RemoteProtocolError
+
+KEY = bytes.fromhex("37fa213d")
+KINDS = [bytes, bytearray, memoryview]
+
+
+def decoder(**asked: Any) -> Decoder:
+    """Give a decoder of a server's frames, without limits unless some are asked for."""
+    return Decoder(**{"masked": False, **dict.fromkeys(LIMITS), **asked})
+
+
+LIMITS = ("max_frame_size", "max_message_size", "max_fragments")
+
+
+needs_address = pytest.mark.skipif(sys.implementation.name == "pypy", reason="a BytesIO has no address on PyPy")
+
+
+@pytest.fixture(params=[pytest.param(True, marks=needs_address), False], ids=["in place", "by a copy"])
+def body_has_address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test with and without what PyPy can't do."""
+    monkeypatch.setattr(codec, "_BODY_HAS_ADDRESS", request.param)
+
+
+@pytest.fixture(params=["reused buffers", "new buffers"])
+def buffers(request: pytest.FixtureRequest) -> None:
+    """Run a test with what an earlier call left, and as the first call of all."""
+    if request.param == "new buffers":
+        codec._free_scratch.clear()
+        codec._free_output.clear()
+
+
+@pytest.mark.usefixtures("buffers")
+class TestDecode:
+    """One call a chunk: exactly one whole message, or records."""
+
+    @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, CHUNK - 10])
+    @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+    def test_whole_message(self, size: int, masked: bool) -> None:
+        for first, whole in ((FIN | TEXT, "x" * size), (FIN | BINARY, b"x" * size)):
+            data = slow_codec.frame(first, b"x" * size, KEY if masked else None)
+            if len(data) <= CHUNK:
+                assert decoder(masked=masked).decode(data, len(data)) == whole
+
+    def test_text_as_bytes(self) -> None:
+        """Then it comes as a record, since bytes mean binary."""
+        data = slow_codec.frame(FIN | TEXT, b"text")
+        one = decoder(text_as_str=False)
+        assert one.decode(data, len(data)) is None
+        assert (one.records, one.payload) == ([BEGIN | END | FIN | TEXT, 4], b"text")
+
+    def test_records(self) -> None:
+        data = (
+            slow_codec.frame(FIN | TEXT, b"one") + slow_codec.frame(FIN | PING, b"") + slow_codec.frame(BINARY, b"two")
+        )
+        one = decoder()
+        assert one.decode(data, len(data)) is None
+        assert one.records == [BEGIN | END | FIN | TEXT, 3, BEGIN | END | FIN | PING, 3, BEGIN | END | BINARY, 6]
+        assert one.payload == b"onetwo"
+        assert (one.consumed(), one.fault()) == (len(data), None)
+
+    def test_pieces(self) -> None:
+        data = slow_codec.frame(FIN | BINARY, b"piece")
+        one = decoder()
+        told = []
+        for at in (0, 1, 3, 6):
+            chunk = data[at : {0: 1, 1: 3, 3: 6, 6: 9}[at]]
+            assert one.decode(chunk, len(chunk)) is None
+            told.append((one.records, one.payload))
+        assert told == [
+            ([], b""),
+            ([BEGIN | FIN | BINARY, 1], b"p"),
+            ([FIN | BINARY, 3], b"iec"),
+            ([END | FIN | BINARY, 1], b"e"),
+        ]
+
+    def test_nothing(self) -> None:
+        one = decoder()
+        assert one.decode(b"", 0) is None
+        assert (one.records, one.payload, one.consumed()) == ([], b"", 0)
+
+    def test_whole_message_only_between_messages(self) -> None:
+        """Else flow.py has to see it."""
+        one = decoder()
+        first = slow_codec.frame(TEXT, b"a")
+        one.decode(first, len(first))
+        second = slow_codec.frame(FIN | TEXT, b"b")
+        assert one.decode(second, len(second)) is None
+        assert one.records == [BEGIN | END | FIN | TEXT, 1]
+
+    @pytest.mark.parametrize("coalesce", [False, True])
+    def test_fragments_in_a_chunk(self, coalesce: bool) -> None:
+        data = slow_codec.frame(TEXT, b"a") + slow_codec.frame(FIN | CONTINUATION, b"b")
+        one = decoder(coalesce=coalesce)
+        assert one.decode(data, len(data)) == ("ab" if coalesce else None)
+        assert one.records == ([] if coalesce else [BEGIN | END | TEXT, 1, BEGIN | END | FIN | CONTINUATION, 2])
+
+    def test_more_than_a_chunk(self) -> None:
+        data = slow_codec.frame(FIN | BINARY, bytes(CHUNK))
+        one = decoder()
+        assert one.decode(data, len(data)) is None
+        assert one.consumed() == CHUNK
+        assert one.decode_from(data, CHUNK, len(data) - CHUNK) is None
+        assert one.records == [END | FIN | BINARY, 10]
+
+    def test_more_records_than_fit(self) -> None:
+        data = slow_codec.frame(FIN | PING) * 5000
+        one = decoder()
+        one.decode(data, len(data))
+        assert (len(one.records) // 2, one.consumed()) == (4096, 2 * 4096)
+        one.decode_from(data, one.consumed(), len(data) - one.consumed())
+        assert len(one.records) // 2 == 5000 - 4096
+
+    def test_whole_message_from_the_middle(self) -> None:
+        data = b"?" + slow_codec.frame(FIN | TEXT, b"text")
+        assert decoder().decode_from(data, 1, len(data) - 1) == "text"
+
+    def test_buffer_belongs_to_one_call_at_a_time(self) -> None:
+        """cffi drops the GIL during a call: a shared buffer would be a data race."""
+        payloads = [bytes([number]) * 60_000 for number in range(1, 5)]
+        wrong: list[bytes] = []
+
+        def work(payload: bytes) -> None:
+            one, data = decoder(masked=True), encode_frame(FIN | BINARY, payload, KEY)
+            for _ in range(100):
+                if one.decode(data, len(data)) != payload or mask(mask(payload, KEY), KEY) != payload:
+                    wrong.append(payload)
+
+        threads = [threading.Thread(target=work, args=(payload,)) for payload in payloads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+
+    def test_rules_outlive_their_last_other_user(self) -> None:
+        """The C struct points to them, and the cache may drop them."""
+        one = decoder(max_message_size=77)
+        codec._make_rules.cache_clear()
+        gc.collect()
+        data = slow_codec.header(FIN | BINARY, 78)
+        one.decode(data, len(data))
+        assert "the limit is 77" in str(one.fault())
+
+
+FAULTS: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
+    "reserved bits": (b"\xb1", {}, 1002, "reserved bits are set in the first byte 0xb1 of a frame"),
+    "reserved bits not negotiated": (b"\xe1", {"reserved_bits": 0x40}, 1002, "in the first byte 0xe1 of a frame"),
+    "unknown opcode": (b"\x8b", {}, 1002, "opcode 0xb is unknown"),
+    "fragmented control": (b"\x09", {}, 1002, "control frame with opcode 0x9 is fragmented"),
+    "not masked": (b"\x81\x00", {"masked": True}, 1002, "frame from the client is not masked"),
+    "masked": (b"\x81\x80", {}, 1002, "frame from the server is masked"),
+    "long control": (b"\x89\x7e", {}, 1002, "control frame has length 126; the limit is 125"),
+    "length not minimal": (b"\x81\x7e\x00\x7d", {}, 1002, "payload length is not in its shortest form"),
+    "length's top bit": (b"\x81\x7f\x80" + bytes(7), {}, 1002, "payload length has its most significant bit set"),
+    "large frame": (b"\x82\x0b", {"max_frame_size": 10}, 1009, "frame is 11 bytes; the limit is 10"),
+    "large message": (b"\x82\x0b", {"max_message_size": 10}, 1009, "message is 11 bytes; the limit is 10"),
+    "large message in fragments": (
+        b"\x02\x01x\x80\x0a",
+        {"max_message_size": 10},
+        1009,
+        "message is 11 bytes; the limit",
+    ),
+    "large compressed message": (
+        b"\xc2\x7e\x04\x0c",
+        {"max_message_size": 10, "reserved_bits": 0x40},
+        1009,
+        "compressed message is 1036 bytes; the limit is 1035",
+    ),
+    "many fragments": (b"\x02\x00\x00\x00\x80\x00", {"max_fragments": 2}, 1009, "message has more than 2 fragments"),
+    "invalid text": (b"\x81\x01\xff", {}, 1007, "text is not valid UTF-8"),
+}
+
+
+class TestFaults:
+    """What bytes alone can show, in words that name the value and the limit."""
+
+    @pytest.mark.parametrize(("data", "asked", "code", "words"), FAULTS.values(), ids=FAULTS)
+    def test_words_and_code(self, data: bytes, asked: dict[str, Any], code: int, words: str) -> None:
+        one = decoder(**asked)
+        assert one.decode(data, len(data)) is None
+        fault = one.fault()
+        assert isinstance(fault, RemoteProtocolError)
+        assert fault.code == code
+        assert words in str(fault)
+
+    @pytest.mark.parametrize(("limit", "encoded"), [(1, 1025), (8, 1033), (1 << 20, (1 << 20) + (1 << 17) + 1024)])
+    def test_max_encoded_size(self, limit: int, encoded: int) -> None:
+        """limit + limit/8 + 1 KiB."""
+        assert max_encoded_size(limit) == encoded
+
+
+class TestBulk:
+    """A large frame's payload goes straight into its message."""
+
+    @pytest.mark.parametrize("first", [FIN | TEXT, BINARY])
+    @pytest.mark.parametrize("cut", [1000, CHUNK, CHUNK + 1, 200_000])
+    @pytest.mark.parametrize("start", [0, 3])
+    @pytest.mark.usefixtures("buffers", "body_has_address")
+    def test_payload(self, first: int, cut: int, start: int) -> None:
+        payload = ("aä€" * 40_000).encode()
+        data = encode_frame(first, payload, KEY)
+        one, body = decoder(masked=True), Body(b"before")
+        assert one.decode(data, 14) is None
+        assert one.remaining() == len(payload)
+        assert one.is_final() is bool(first & FIN)
+        body.most = len(payload)
+        for at in range(14, len(data), cut):
+            chunk = data[at : at + cut]
+            assert one.decode_payload(b"???"[:start] + chunk, start, len(chunk), body) is None
+        assert (one.remaining(), body.size) == (0, 6 + len(payload))
+        assert body.take() == b"before" + payload
+
+    @pytest.mark.parametrize("size", [100, CHUNK + 1])
+    @pytest.mark.usefixtures("body_has_address")
+    def test_fault(self, size: int) -> None:
+        one = decoder()
+        data = slow_codec.header(FIN | TEXT, 100_000)
+        one.decode(data, len(data))
+        assert one.decode_payload(b"\xff" * size, 0, size, Body()) == codec.invalid_utf8()
+
+    @pytest.mark.parametrize(
+        ("first", "header_size", "remaining"),
+        [(FIN | BINARY, 10, 70_000), (FIN | BINARY, 9, 0), (FIN | 0x40 | BINARY, 10, 0)],
+        ids=["plain", "incomplete header", "marked by an extension"],
+    )
+    def test_remaining(self, first: int, header_size: int, remaining: int) -> None:
+        one = decoder(reserved_bits=0x40)
+        one.decode(slow_codec.header(first, 70_000), header_size)
+        assert one.remaining() == remaining
+
+    def test_between_frames(self) -> None:
+        one, told = decoder(), [True]
+        for byte in slow_codec.frame(FIN | PING, b"ab"):
+            assert one.is_between_frames() is told[-1]
+            one.decode(bytes([byte]), 1)
+            told.append(one.is_between_frames())
+        assert told == [True, False, False, False, True]
+
+    def test_nothing_remains_in_a_control_frame(self) -> None:
+        one = decoder()
+        one.decode(slow_codec.header(FIN | PING, 100), 2)
+        assert one.remaining() == 0
+
+
+class TestBody:
+    """One buffer, handed over without a copy; its memory grows with what was received."""
+
+    @pytest.mark.skipif(sys.implementation.name != "cpython", reason="CPython's BytesIO does it")
+    def test_one_piece_is_not_copied(self) -> None:
+        piece = b"x" * 1000
+        assert Body(piece).take() is piece
+
+    @needs_address
+    @given(st.lists(st.tuples(st.sampled_from(["append", "room"]), st.binary(max_size=50))), st.integers(0, 200))
+    def test_any_mixture(self, steps: list[tuple[str, bytes]], most: int) -> None:
+        body, whole = Body(b"first", most), b"first"
+        for kind, piece in steps:
+            if kind == "append":
+                body.append(piece)
+            else:
+                codec.ffi.memmove(body.make_room(len(piece)), piece, len(piece))
+                body.size += len(piece)
+            whole += piece
+            assert body.size == len(whole)
+            assert body._capacity <= max(len(whole), most)
+        assert body.take() == whole
+
+    def test_empty(self) -> None:
+        assert Body().take() == b""
+
+
+@pytest.mark.usefixtures("buffers")
+class TestEncode:
+    """Frames as the slow codec makes them, every size and kind."""
+
+    SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537, 3 * CHUNK + 5)
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "masked"])
+    def test_frame(self, size: int, kind: Any, key: bytes | None) -> None:
+        payload = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+        for first in (FIN | BINARY, CONTINUATION):
+            frame = encode_frame(first, kind(payload), key)
+            assert type(frame) is bytes
+            assert frame == slow_codec.frame(first, payload, key)
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_header(self, size: int) -> None:
+        assert encode_header(FIN | TEXT, size) == slow_codec.header(FIN | TEXT, size)
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("batch", ["fresh", "empty"])
+    def test_whole(self, size: int, batch: str) -> None:
+        """A short way to the same."""
+        keys = MaskingKeys(lambda size: KEY * (size // 4))
+        if batch == "fresh":
+            keys.batch.append(keys.draw())
+        payload = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+        assert encode_whole(FIN | TEXT, payload, keys) == slow_codec.frame(FIN | TEXT, payload, KEY)
+        assert encode_whole(FIN | TEXT, payload, None) == slow_codec.frame(FIN | TEXT, payload)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1000, CHUNK, CHUNK + 1, 2 * CHUNK + 3])
+    def test_mask(self, kind: Any, size: int) -> None:
+        """Section 5.3, at any phase and start."""
+        data = (b"0123456789abcdef!" * (size // 17 + 1))[:size]
+        for phase, start in itertools.product((0, 1, 2, 3, 6), (0, 3)):
+            turned = bytes(KEY[(phase + at) % 4] for at in range(4))
+            assert mask(kind(data), KEY, phase, start) == slow_codec.mask(data[start:], turned)
+
+
+class TestMaskingKeys:
+    """Sections 5.3 and 10.3: each key is used once, and comes from the source as it is."""
+
+    def test_order(self) -> None:
+        """Keys come in the order drawn, in batches."""
+        numbers = itertools.count()
+        asked = []
+
+        def source(size: int) -> bytes:
+            asked.append(size)
+            return b"".join(next(numbers).to_bytes(4, "big") for _ in range(size // 4))
+
+        keys = MaskingKeys(source)
+        assert [int.from_bytes(keys.draw(), "big") for _ in range(600)] == list(range(600))
+        assert asked == [MaskingKeys.BATCH] * 3
+
+    def test_forget(self) -> None:
+        keys = MaskingKeys(lambda size: bytes(range(256)) * (size // 256))
+        assert keys.draw() == bytes([0, 1, 2, 3])
+        keys.clear()
+        assert keys.draw() == bytes([0, 1, 2, 3])
+
+    def test_fork_forgets(self) -> None:
+        """What the hook does in the child."""
+        keys = MaskingKeys(bytes)
+        keys.draw()
+        assert keys.batch
+        codec._forget_keys()
+        assert keys.batch == []
+
+    @pytest.mark.parametrize("size", [0, 1, 3, 1023, 1025])
+    def test_wrong_amount(self, size: int) -> None:
+        keys = MaskingKeys(lambda _: bytes(size))
+        with pytest.raises(LocalProtocolError, match=rf"random_bytes\(1024\) returned {size} bytes"):
+            keys.draw()
+
+    def test_another_amount_will_do(self) -> None:
+        """As long as it is whole keys."""
+        assert MaskingKeys(lambda _: b"abcdefgh").draw() == b"abcd"
+
+
+class TestUtf8:
+    """Section 8.1: streaming validation; the C tests have the table of sequences."""
+
+    @given(st.binary(max_size=12), st.integers(0, 12))
+    def test_any_bytes_in_two_pieces(self, data: bytes, at: int) -> None:
+        fault, whole = slow_codec.utf8(data)
+        state = check_utf8(check_utf8(UTF8_START, data[:at]), data[at:])
+        assert (state == UTF8_INVALID) is (fault is not None)
+        assert is_utf8(data) is (fault is None and whole == len(data))
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_kinds_of_buffer(self, kind: Any) -> None:
+        assert is_utf8(kind("Grüße".encode()))
+        assert not is_utf8(kind("Grüße".encode("latin-1")))
+
+    @given(st.text(max_size=5), st.integers(0, 3))
+    def test_incomplete_tail(self, text: str, cut: int) -> None:
+        data = text.encode()
+        data = data[: len(data) - cut]
+        for kind in KINDS:
+            assert incomplete_tail(kind(data)) == len(data) - slow_codec.utf8(data)[1]

@@ -1,0 +1,330 @@
+"""One connection between an asyncio transport and the core: bytes both ways, back-pressure, deadlines, the closing.
+
+Knows transports, the core's Connection and its Heartbeat. Must not know what is done with the events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from ..connection import Connection
+from ..constants import Role, State
+from ..errors import ConnectionClosed
+from ..events import Event
+from ..heartbeat import Heartbeat
+from ._asyncio_options import Options
+
+OPEN = State.OPEN
+
+WRITE_SIZE = 64 << 10
+"""Bytes of output at which a sender gives way to the rest of the loop: as many as asyncio's transports buffer."""
+
+READ_SIZE = 64 << 10
+
+# All connections of a loop read into the same buffer, one after the other: what is found in it is copied at once.
+_read_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+
+
+def _read_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
+    buffer = _read_buffers.get(loop)
+    if buffer is None:
+        buffer = _read_buffers[loop] = memoryview(bytearray(READ_SIZE))
+    return buffer
+
+
+class Link(asyncio.BufferedProtocol, ABC):
+    """Drives a Connection over a transport. A subclass takes the events, and says when there are too many.
+
+    What follows a burst of input or output is done once for all of it, by `_work`, which runs in the next turn of the
+    loop: behind the tasks that the input has woken, so that it writes all their answers at once.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_cut",
+        "_has_eof",
+        "_has_throttled",
+        "_heartbeat",
+        "_info",
+        "_is_fresh",
+        "_is_holding",
+        "_is_paused",
+        "_is_reading",
+        "_is_scheduled",
+        "_output",
+        "_output_size",
+        "_seen_state",
+        "_timeouts",
+        "_timer",
+        "_transport",
+        "_writers",
+        "conn",
+        "holds_refusal",
+        "loop",
+        "lost",
+    )
+
+    def __init__(self, role: Role, options: Options) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self.loop.create_future()
+        self.conn = Connection(role, options.settings)
+        self.holds_refusal = False  # the connection's own answer to a request waits for a better one
+        self._timeouts = options.timeouts
+        self._heartbeat = Heartbeat(self.conn, self.loop.time(), *options.timeouts)
+        self._timer: asyncio.TimerHandle | None = None
+        self._cut: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None  # None again when it is lost
+        self._info: asyncio.Transport | None = None
+        self._buffer = _read_buffer(self.loop)
+        self._output: list[bytes] = []
+        self._output_size = 0
+        self._writers: list[asyncio.Future[None]] = []
+        self._seen_state = self.conn.state
+        self._is_scheduled = False
+        self._is_fresh = False  # nothing was written since there was input, or another turn of the loop
+        self._is_paused = False  # writing
+        self._is_reading = True
+        self._is_holding = False  # input is held back until the user has taken what is there
+        self._has_throttled = False  # since the last tick
+        self._has_eof = False
+
+    # ---- for the subclass ----
+
+    @abstractmethod
+    def take(self, events: Sequence[Event]) -> None:
+        """Take what has come in. Calls `schedule` for anything but messages."""
+
+    @abstractmethod
+    def has_messages(self) -> bool:
+        """Tell whether there are messages that the user hasn't taken."""
+
+    @abstractmethod
+    def is_full(self) -> bool:
+        """Tell whether they are so many that no more should be read."""
+
+    # ---- what the transport calls ----
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._info = self._transport = cast(asyncio.Transport, transport)
+        self._set_timer(self._heartbeat.deadline())
+        self.schedule()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # For a protocol without a buffer asyncio allocates 256 KiB for each read.
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.feed(bytes(self._buffer[:nbytes]))
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the transport: all that come in come through here."""
+        self._is_fresh = True
+        self.take(self.conn.receive_data(data))
+        if self.conn.has_pending:
+            self.schedule()
+
+    def eof_received(self) -> bool:
+        self._has_eof = True
+        self.take(self.conn.receive_eof())
+        self.schedule()
+        # The transport stays open for what there is to write, except over TLS, where that is impossible.
+        return self._transport is not None and self._transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._is_paused = True  # whoever wants to send takes the way on which that is noticed
+        self._output.clear()
+        for timer in (self._timer, self._cut):
+            if timer is not None:
+                timer.cancel()
+        self.take(self.conn.receive_eof())
+        self._wake_writers()
+        self.schedule()
+        self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._wake_writers()
+        self.schedule()
+
+    # ---- output ----
+
+    def write(self, data: bytes) -> None:
+        """Write what Connection.send has returned: at once if it is likely to be all, else with what follows."""
+        if self._is_fresh and not self._output and not self.has_messages():
+            # A single answer to a single message. Another run of _work would add a tenth to what an echo costs.
+            self._is_fresh = False
+            self.emit(data)
+            return
+        self._output.append(data)
+        self._output_size += len(data)
+        self.schedule()
+
+    def put(self, event: Event) -> None:
+        """Send an event by which more may change than what is to write: anything but a message."""
+        self.write(self.conn.send(event))
+        self.schedule()
+
+    def emit(self, data: bytes) -> None:
+        """Hand bytes to the transport: all that go out go through here."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        if self._transport is None or self._transport.is_closing() or self.holds_refusal:
+            return
+        output = self._output
+        # While the peer doesn't read, Pongs stay in the core, which bounds their number.
+        if not self._is_paused or self.conn.state is not OPEN:
+            own = self.conn.data_to_send()
+            if own:
+                output.append(own)
+        if output:
+            data = output[0] if len(output) == 1 else b"".join(output)
+            output.clear()
+            self._output_size = 0
+            self.emit(data)
+
+    async def wait_writable(self) -> None:
+        """Wait until the transport takes more. Raises ConnectionClosed if there is none any more."""
+        self._flush()
+        # While the peer reads fast the transport never makes us pause. Others must have their turn nevertheless.
+        await asyncio.sleep(0)
+        while self._is_paused and self._transport is not None and self.conn.state is OPEN:
+            writer = self.loop.create_future()
+            self._writers.append(writer)
+            try:
+                await writer
+            finally:
+                self._writers.remove(writer)
+        if self._transport is None:
+            raise ConnectionClosed(f"the connection is lost: {self.conn.close_info.cause}", self.conn.close_info)
+
+    def _wake_writers(self) -> None:
+        for writer in self._writers:
+            if not writer.done():
+                writer.set_result(None)
+
+    # ---- once for each burst of input or output ----
+
+    def schedule(self) -> None:
+        """Do what is due, soon."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self.loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        self._is_scheduled = False
+        self._is_fresh = True
+        conn = self.conn
+        # A Close has to wait until the messages before it are taken, for after it they can't be answered.
+        if conn.has_pending and (conn.state is not OPEN or not self.has_messages()):
+            self.take(conn.receive_data(b""))
+            self.schedule()
+        self._flush()
+        if conn.state is not self._seen_state:
+            self._seen_state = conn.state
+            self._wake_writers()
+            self.tick()
+        self._throttle()
+        self._is_holding = not self._is_reading or conn.has_pending
+        if conn.should_shutdown or conn.should_close:
+            self._shut_down()
+
+    def _throttle(self) -> None:
+        """Read as long as the user keeps up. When the connection is closing all is read, for nothing is kept."""
+        should_read = self.conn.state is not OPEN or not self.is_full()
+        if self._transport is None or should_read is self._is_reading:
+            return
+        self._is_reading = should_read
+        if should_read:
+            self._transport.resume_reading()
+        else:
+            self._has_throttled = True
+            self._transport.pause_reading()
+
+    # ---- the end ----
+
+    def _shut_down(self) -> None:
+        """Close as RFC 6455 section 7.1.1 has it.
+
+        Closing while there is unread input makes TCP send a reset, by which the peer may lose our Close. So half-close,
+        read on until the peer has closed, too, or the deadline passes, and only then close.
+        """
+        transport, conn = self._transport, self.conn
+        if transport is None or self.holds_refusal:
+            return
+        if conn.should_close and (self._has_eof or conn.close_info.sent is None):
+            transport.close()
+        elif transport.can_write_eof():
+            try:
+                transport.write_eof()
+            except OSError:
+                transport.abort()  # the peer has reset the connection, and asyncio is yet to tell
+        elif conn.close_info.received is not None:
+            # TLS has no half-close, but the peer has said that nothing follows.
+            transport.close()
+        if self._cut is None and self._heartbeat.deadline() is None and self._timeouts.close_timeout is not None:
+            # The core is done with the transport, which may have output left, or input to wait for.
+            self._cut = self.loop.call_later(self._timeouts.close_timeout, self.abort)
+
+    def abort(self) -> None:
+        """Give the transport up at once, with what isn't written yet."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def abandon(self) -> None:
+        """Give the transport up at once, and wait until it is closed."""
+        if self._transport is not None:
+            self._transport.abort()
+            await asyncio.shield(self.lost)
+
+    # ---- deadlines ----
+
+    def tick(self) -> None:
+        """Let the heartbeat do what is due: at its deadline, and when the state has changed or a Pong has come."""
+        if self._has_throttled and self.conn.state is OPEN:
+            # What the peer has sent may lie unread, Pongs included: the silence is ours.
+            self._has_throttled = not self._is_reading
+            delay = self._timeouts.ping_timeout or self._timeouts.ping_interval
+            self._set_timer(None if delay is None else self.loop.time() + delay)
+            return
+        self.take(self._heartbeat.tick(self.loop.time()))
+        self.schedule()
+        self._set_timer(self._heartbeat.deadline())
+
+    def _on_deadline(self) -> None:
+        self.tick()
+        if self.conn.should_close:
+            self.abort()
+
+    def _set_timer(self, deadline: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None and self._transport is not None:
+            self._timer = self.loop.call_at(deadline, self._on_deadline)
+
+    # ---- for the user ----
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that the last Ping of the heartbeat took to be answered, None before there is one."""
+        return self._heartbeat.latency
+
+    @property
+    def local_address(self) -> Any:
+        """Our end, as socket.getsockname() tells it."""
+        return self._info and self._info.get_extra_info("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """The peer's end, as socket.getpeername() tells it."""
+        return self._info and self._info.get_extra_info("peername")

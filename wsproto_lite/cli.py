@@ -1,0 +1,60 @@
+"""The command line: `python -m wsproto_lite`, or `wsproto-lite`. Knows arguments, output and exit codes only."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from socket import gaierror
+
+from . import demo
+
+SUCCESS = 0
+FAILURE = 1
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 for success, 1 for failure; bad usage exits with 2."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        code: int = parsed.command(parsed)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("wsproto-lite", description="WebSocket tools (RFC 6455)")
+    parser.add_argument("--version", action="version", version=f"wsproto_lite {version('wsproto_lite')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = commands.add_parser(
+        "serve",
+        help="run the demo server",
+        description="Run the demo: a page that shows frames, and an echo for any WebSocket client on the same port. "
+        "Ctrl-C stops it.",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument("--port", type=_port, default=8765, help="port to listen on, 0 for any (%(default)s)")
+    serve.set_defaults(command=_serve)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"port is {text!r}; it is a number from 0 to 65535")
+    return int(text)
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    try:
+        asyncio.run(demo.run(parsed.host, parsed.port, lambda url: print(url, flush=True)))
+    except OSError as error:
+        # asyncio puts the address into the text, and a failed look-up of a host has an errno of its own.
+        reason = error.strerror if isinstance(error, gaierror) else os.strerror(error.errno or 0)
+        print(f"wsproto-lite: can't listen on {parsed.host}, port {parsed.port}: {reason}", file=sys.stderr)
+        return FAILURE
+    return SUCCESS
