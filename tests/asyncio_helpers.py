@@ -1,4 +1,4 @@
-"""What the tests of the asyncio adapter share: running a test in a loop that notices leaks, and a peer of another make."""
+"""What the tests of the asyncio adapter share: a loop that notices leaks, and a peer of another make."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def in_loop(test: Test) -> Callable[..., None]:
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
+        gc.freeze()  # what is there already need not be searched
         asyncio.run(supervise(test, args, kwargs), debug=True)
         gc.collect()  # a transport or socket that wasn't closed warns, and warnings are errors
 
@@ -48,7 +49,6 @@ async def supervise(test: Test, args: Any, kwargs: Any) -> None:
     faults: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: faults.append(context))
     await asyncio.wait_for(test(*args, **kwargs), PATIENCE)
-    gc.collect()
     await asyncio.sleep(0)  # what has been cancelled ends
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert left == set()
@@ -137,6 +137,13 @@ class Peer:
         self.writer.close()
         await self.writer.wait_closed()
 
+    async def is_cut_off(self) -> bool:
+        """Tell whether the server ends the connection without a word, in one way or another."""
+        try:
+            return await self.reader.read() == b""
+        except ConnectionResetError:
+            return True
+
     def reset(self) -> None:
         """Close the TCP connection the hard way."""
         sock = self.writer.get_extra_info("socket")
@@ -158,3 +165,18 @@ async def peer_of(server: Server, *, opened: bool = True, **kwargs: Any) -> Asyn
 
 def text(data: str) -> TextMessage:
     return TextMessage(data=data)
+
+
+def handshake() -> bytes:
+    """Return a client's request, as simple as can be."""
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode()

@@ -128,7 +128,7 @@ async def test_handshake_that_ends_after_the_server(server_side: ssl.SSLContext,
             await asyncio.sleep(0)
         server.close()
         await server.wait_closed()
-        transport, protocol = await loop.create_connection(
+        transport, _ = await loop.create_connection(
             lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()),
             sock=sock,
             ssl=client_side,

@@ -82,8 +82,9 @@ class WatchedWebSocket(ServerWebSocket):
 
 
 def name_of(ws: WebSocket) -> str:
-    """Return the name by which a connection is watched."""
-    return ws.request.target.partition("?")[2] if ws.request else ""
+    """Return the name by which a connection is watched, or is to watch."""
+    assert ws.request is not None
+    return ws.request.target.partition("?")[2]
 
 
 def describe(sender: str, frame: SeenFrame) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""The command line: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import os
+import runpy
+import signal
+import socket
+import sys
+import urllib.request
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from importlib.metadata import version
+
+import pytest
+from processes import program
+
+from wsproto_lite.cli import main
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"]], ids=" ".join)
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert "serve" in capsys.readouterr().out
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `python -m wsproto_lite --version`."""
+    monkeypatch.setattr(sys, "argv", ["wsproto-lite", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("wsproto_lite", run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"wsproto_lite {version('wsproto_lite')}\n"
+
+
+BAD_USAGE = {
+    "nothing": ([], "required"),
+    "unknown_command": (["serv"], "invalid choice"),
+    "port_is_no_number": (["serve", "--port", "http"], "port is 'http'; it is a number from 0 to 65535"),
+    "port_out_of_range": (["serve", "--port", "65536"], "port is '65536'; it is a number from 0 to 65535"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_USAGE.values(), ids=BAD_USAGE)
+def test_bad_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+class Reacting(io.StringIO):
+    """A standard output that does something when a line is written to it."""
+
+    def __init__(self, react: Callable[[], None]) -> None:
+        super().__init__()
+        self.react = react
+
+    def flush(self) -> None:
+        self.react()
+
+
+def test_serve() -> None:
+    """Ctrl-C is how it is to be ended, so that is success."""
+    with redirect_stdout(Reacting(lambda: os.kill(os.getpid(), signal.SIGINT))) as output:
+        assert main(["serve", "--port", "0"]) == 0
+    assert output.getvalue().startswith("http://127.0.0.1:")
+
+
+def test_interrupt_at_another_moment() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with redirect_stdout(Reacting(interrupt)):
+        assert main(["serve", "--port", "0"]) == 130
+
+
+def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 1
+    expected = f"wsproto-lite: can't listen on 127.0.0.1, port {port}: Address already in use\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_no_such_host(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", "no such host", "--port", "0"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wsproto-lite: can't listen on no such host, port 0: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_process(number: int) -> None:
+    """It says where it listens as soon as it does, and ends in silence."""
+    with program("-m", "wsproto_lite", "serve", "--port", "0") as (process, url):
+        with urllib.request.urlopen(url) as response:
+            assert response.status == 200
+        process.send_signal(number)
+        assert process.communicate() == ("", "")
+        assert process.returncode == 0
