@@ -11,7 +11,8 @@ from contextlib import contextmanager
 @contextmanager
 def program(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run Python with these arguments; give the process and the first line it prints. Ends it if need be."""
-    command = [sys.executable, "-X", "dev", *arguments]
+    # Not -X dev: it makes asyncio report callbacks that a busy machine slowed down.
+    command = [sys.executable, "-W", "always", "-X", "faulthandler", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
