@@ -142,13 +142,15 @@ def core_workloads() -> list[Workload]:
     texts = make_texts(4 * READ_SIZE // (SIZE + 8))
     few = texts[:256]
     whole = make_texts(1, 4 * MIB)
+    large = source.randbytes(4 * MIB)
     signs = make_texts(len(texts), ascii_only=False)
     return [
         receive("receive_one", "receive, one frame per call", few),
         receive("receive_chunks", "receive, 64 KiB chunks", texts, read_size=READ_SIZE),
         receive("receive_signs", "receive non-ASCII text, 64 KiB chunks", signs, read_size=READ_SIZE),
         receive("receive_large", "receive 1 MiB binary", [source.randbytes(MIB)]),
-        receive("receive_reads", "receive a 4 MiB message in 64 KiB reads", whole, read_size=READ_SIZE),
+        receive("receive_reads", "receive a 4 MiB message in 64 KiB reads", [large], read_size=READ_SIZE),
+        receive("receive_text_reads", "receive a 4 MiB text in 64 KiB reads", whole, read_size=READ_SIZE),
         receive(
             "receive_fragments",
             "receive 1 KiB in 8 frames, 64 KiB chunks",

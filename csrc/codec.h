@@ -31,7 +31,7 @@ typedef struct {
     uint8_t reserved_bits;     /* those of 0x70 that the first frame of a message may carry */
     bool masked;               /* frames must be masked; else they must not */
     bool coalesce;             /* a continuation that directly follows in the chunk joins its predecessor's record */
-    bool report_whole_text;    /* wsl_decode may say that a chunk is one whole text message, not just a record */
+    bool report_whole_text;    /* wsl_decode may return WSL_WHOLE_TEXT */
 } wsl_rules;
 
 /* Where decoding stands between chunks. All zero but for `rules` at the start. */
@@ -53,10 +53,11 @@ typedef struct {
 
 enum { WSL_CHUNK = 65536, WSL_MAX_RECORDS = 4096 };
 
-/* Where a chunk is decoded to. A record is two numbers: the frame's first byte with the flags below, and where the
- * piece ends in `payload`, which holds all pieces unmasked and without gaps. */
+/* Where a chunk is decoded to. A record tells of a piece of a frame: its head is the frame's first byte with the flags
+ * below, and its end is where the piece ends in `payload`, which holds all pieces unmasked and without gaps. */
 typedef struct {
-    uint32_t records[2 * WSL_MAX_RECORDS];
+    uint32_t heads[WSL_MAX_RECORDS];
+    uint32_t ends[WSL_MAX_RECORDS];
     uint8_t payload[WSL_CHUNK];
 } wsl_scratch;
 
@@ -65,12 +66,18 @@ enum {
     WSL_END = 0x200,   /* the piece ends a frame */
 };
 
-/* Added to what wsl_decode returns for a whole binary message; more than any chunk's size. */
-enum { WSL_WHOLE_BINARY = 0x100000 };
+/* What wsl_decode returns: */
+enum {
+    WSL_RECORDS = -1,            /* less the number of records, if it is none of these */
+    WSL_RUN = -0x100000,         /* likewise; all records but the first and the last, at least 6, have the same head */
+    WSL_STOPPED = -0x200000,     /* likewise; there was a fault, or not all was consumed */
+    WSL_WHOLE_BINARY = 0x100000, /* plus its size: the input is exactly one whole plain binary message */
+    WSL_WHOLE_TEXT = 0           /* likewise */
+};
 
 /* Decode input up to its end, to WSL_CHUNK bytes, to WSL_MAX_RECORDS records or to a fault, whichever comes first.
- * Plain text is validated. Returns -1 - (number of records); but where the input is exactly one whole plain message
- * between messages its size, plus WSL_WHOLE_BINARY if it is binary (there is one record then, too).
+ * Plain text is validated. A whole message is told of as such only between messages, but behind it the header of
+ * another may have begun; there is one record then, too.
  * On a fault the records before it are good, and a frame with a faulty payload has a record that begins it. */
 int32_t wsl_decode(wsl_decoder *decoder, const uint8_t *input, size_t size, wsl_scratch *scratch);
 

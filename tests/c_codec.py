@@ -126,14 +126,20 @@ class Decoded:
         result = lib.wsl_decode(self.decoder, INPUT.holding(chunk), len(chunk), scratch)
         # It was zeroed: what these bytes had no need of is as it was.
         assert not any(ffi.buffer(scratch.payload)[len(chunk) : len(chunk) + 32])
-        count = 1 if result >= 0 else -1 - result
+        base = next(base for base in (lib.WSL_STOPPED, lib.WSL_RUN, lib.WSL_RECORDS) if result <= base or result >= 0)
+        count = 1 if result >= 0 else base - result
         assert count <= min(len(chunk), lib.WSL_MAX_RECORDS)
-        assert not any(ffi.buffer(scratch.records)[8 * count : 8 * count + 8])
-        numbers = list(scratch.records[0 : 2 * count])
-        self._join(ffi.buffer(scratch.payload)[: len(chunk)], list(zip(numbers[::2], numbers[1::2])))
+        heads, ends = list(scratch.heads[0:count]), list(scratch.ends[0:count])
+        if count < lib.WSL_MAX_RECORDS:
+            assert (scratch.heads[count], scratch.ends[count]) == (0, 0)
+        self._join(ffi.buffer(scratch.payload)[: len(chunk)], list(zip(heads, ends)))
         self.returned.append(result)
         self.bytes_fed += self.decoder.consumed
         self.fault = FAULTS.get(self.decoder.status)
+        if result < 0:
+            stopped = self.decoder.consumed < len(chunk) or self.decoder.status != lib.WSL_DONE
+            is_run = count >= 8 and set(heads[1:-1]) == {heads[1]}
+            assert base == (lib.WSL_STOPPED if stopped else lib.WSL_RUN if is_run else lib.WSL_RECORDS)
         if self.decoder.status == lib.WSL_RECORDS_FULL:
             assert count == lib.WSL_MAX_RECORDS
         elif not self.fault:

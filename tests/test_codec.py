@@ -64,6 +64,12 @@ def buffers(request: pytest.FixtureRequest) -> None:
         codec._free_output.clear()
 
 
+def pieces(one: Decoder) -> list[tuple[int, bytes]]:
+    """Return what the last call decoded: each piece's head and payload."""
+    heads, ends, payload, start, _ = one.records
+    return [(head, payload[begin:end]) for head, begin, end in zip(heads, [start, *ends], ends)]
+
+
 @pytest.mark.usefixtures("buffers")
 class TestDecode:
     """One call a chunk: exactly one whole message, or records."""
@@ -81,7 +87,7 @@ class TestDecode:
         data = slow_codec.frame(FIN | TEXT, b"text")
         one = decoder(text_as_str=False)
         assert one.decode(data, len(data)) is None
-        assert (one.records, one.payload) == ([BEGIN | END | FIN | TEXT, 4], b"text")
+        assert pieces(one) == [(BEGIN | END | FIN | TEXT, b"text")]
 
     def test_records(self) -> None:
         data = (
@@ -89,8 +95,11 @@ class TestDecode:
         )
         one = decoder()
         assert one.decode(data, len(data)) is None
-        assert one.records == [BEGIN | END | FIN | TEXT, 3, BEGIN | END | FIN | PING, 3, BEGIN | END | BINARY, 6]
-        assert one.payload == b"onetwo"
+        assert pieces(one) == [
+            (BEGIN | END | FIN | TEXT, b"one"),
+            (BEGIN | END | FIN | PING, b""),
+            (BEGIN | END | BINARY, b"two"),
+        ]
         assert (one.consumed(), one.fault()) == (len(data), None)
 
     def test_pieces(self) -> None:
@@ -100,18 +109,18 @@ class TestDecode:
         for at in (0, 1, 3, 6):
             chunk = data[at : {0: 1, 1: 3, 3: 6, 6: 9}[at]]
             assert one.decode(chunk, len(chunk)) is None
-            told.append((one.records, one.payload))
+            told.append(pieces(one))
         assert told == [
-            ([], b""),
-            ([BEGIN | FIN | BINARY, 1], b"p"),
-            ([FIN | BINARY, 3], b"iec"),
-            ([END | FIN | BINARY, 1], b"e"),
+            [],
+            [(BEGIN | FIN | BINARY, b"p")],
+            [(FIN | BINARY, b"iec")],
+            [(END | FIN | BINARY, b"e")],
         ]
 
     def test_nothing(self) -> None:
         one = decoder()
         assert one.decode(b"", 0) is None
-        assert (one.records, one.payload, one.consumed()) == ([], b"", 0)
+        assert (pieces(one), one.consumed()) == ([], 0)
 
     def test_whole_message_only_between_messages(self) -> None:
         """Else flow.py has to see it."""
@@ -120,14 +129,36 @@ class TestDecode:
         one.decode(first, len(first))
         second = slow_codec.frame(FIN | TEXT, b"b")
         assert one.decode(second, len(second)) is None
-        assert one.records == [BEGIN | END | FIN | TEXT, 1]
+        assert pieces(one) == [(BEGIN | END | FIN | TEXT, b"b")]
 
     @pytest.mark.parametrize("coalesce", [False, True])
     def test_fragments_in_a_chunk(self, coalesce: bool) -> None:
         data = slow_codec.frame(TEXT, b"a") + slow_codec.frame(FIN | CONTINUATION, b"b")
         one = decoder(coalesce=coalesce)
         assert one.decode(data, len(data)) == ("ab" if coalesce else None)
-        assert one.records == ([] if coalesce else [BEGIN | END | TEXT, 1, BEGIN | END | FIN | CONTINUATION, 2])
+        separate = [(BEGIN | END | TEXT, b"a"), (BEGIN | END | FIN | CONTINUATION, b"b")]
+        assert pieces(one) == ([] if coalesce else separate)
+
+    @pytest.mark.parametrize("count", [2, 7, 8, 500])
+    @pytest.mark.parametrize("first", [FIN | TEXT, FIN | PING], ids=["text", "ping"])
+    @pytest.mark.parametrize(
+        "last", [b"", slow_codec.frame(FIN | BINARY, b"?"), b"\x81"], ids=["alike", "other", "cut"]
+    )
+    def test_run(self, count: int, first: int, last: bytes) -> None:
+        """All records but the first and the last are alike, and there are 6 of them at least."""
+        data = slow_codec.frame(FIN | PING, b"!") + slow_codec.frame(first, b"ab") * count + last
+        one = decoder()
+        assert one.decode(data, len(data)) is None
+        assert [payload for _, payload in pieces(one)] == [b"!"] + [b"ab"] * count + [b"?"] * (len(last) > 1)
+        assert {head for head, _ in pieces(one)[1 : count + 1]} == {BEGIN | END | first}
+        is_run = one.records[-1]
+        assert is_run is (len(pieces(one)) >= 8)
+
+    def test_no_run(self) -> None:
+        data = b"".join(slow_codec.frame(FIN | opcode, b"a") for opcode in [TEXT] * 10 + [BINARY] + [TEXT] * 10)
+        one = decoder()
+        assert one.decode(data, len(data)) is None
+        assert (len(pieces(one)), one.records[-1]) == (21, False)
 
     def test_more_than_a_chunk(self) -> None:
         data = slow_codec.frame(FIN | BINARY, bytes(CHUNK))
@@ -135,15 +166,15 @@ class TestDecode:
         assert one.decode(data, len(data)) is None
         assert one.consumed() == CHUNK
         assert one.decode_from(data, CHUNK, len(data) - CHUNK) is None
-        assert one.records == [END | FIN | BINARY, 10]
+        assert pieces(one) == [(END | FIN | BINARY, bytes(10))]
 
     def test_more_records_than_fit(self) -> None:
         data = slow_codec.frame(FIN | PING) * 5000
         one = decoder()
         one.decode(data, len(data))
-        assert (len(one.records) // 2, one.consumed()) == (4096, 2 * 4096)
+        assert (len(pieces(one)), one.consumed()) == (4096, 2 * 4096)
         one.decode_from(data, one.consumed(), len(data) - one.consumed())
-        assert len(one.records) // 2 == 5000 - 4096
+        assert len(pieces(one)) == 5000 - 4096
 
     def test_whole_message_from_the_middle(self) -> None:
         data = b"?" + slow_codec.frame(FIN | TEXT, b"text")
@@ -286,7 +317,10 @@ class TestBody:
         assert Body(piece).take() is piece
 
     @needs_address
-    @given(st.lists(st.tuples(st.sampled_from(["append", "room"]), st.binary(max_size=50))), st.integers(0, 200))
+    @given(
+        st.lists(st.tuples(st.sampled_from(["append", "room"]), st.binary(min_size=1, max_size=50))),
+        st.integers(0, 200),
+    )
     def test_any_mixture(self, steps: list[tuple[str, bytes]], most: int) -> None:
         body, whole = Body(b"first", most), b"first"
         for kind, piece in steps:
@@ -294,7 +328,6 @@ class TestBody:
                 body.append(piece)
             else:
                 codec.ffi.memmove(body.make_room(len(piece)), piece, len(piece))
-                body.size += len(piece)
             whole += piece
             assert body.size == len(whole)
             assert body._capacity <= max(len(whole), most)

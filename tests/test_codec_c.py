@@ -203,7 +203,7 @@ def test_more_than_a_chunk_is_left_for_the_next_call() -> None:
     data = slow_codec.frame(0x82, bytes(100_000)) + slow_codec.frame(0x8A, b"pong")
     decoded = Decoded([data], masked=False)
     assert decoded.frames == [Frame(0x82, bytes(100_000)), Frame(0x8A, b"pong")]
-    assert decoded.returned == [-2, -3]
+    assert decoded.returned == [lib.WSL_STOPPED - 1, -3]
 
 
 def test_a_continuation_in_the_same_chunk_shares_the_record() -> None:
@@ -220,6 +220,8 @@ def test_what_does_not_continue_a_fragment_is_not_joined() -> None:
     assert len(Decoded([data], masked=False, coalesce=True).frames) == 4
 
 
+PING = slow_codec.frame(0x89)
+
 WHOLE = {
     "text": (slow_codec.frame(0x81, b"hey"), 3),
     "empty text": (slow_codec.frame(0x81), 0),
@@ -235,8 +237,13 @@ WHOLE = {
     "marked by an extension": (slow_codec.frame(0xC1, b"hey"), -2),
     "two messages": (slow_codec.frame(0x81, b"hey") * 2, -3),
     "next header begins": (slow_codec.frame(0x81, b"hey") + b"\x81", 3),
-    "next header is wrong": (slow_codec.frame(0x81, b"hey") + b"\x83", -2),
-    "invalid text": (slow_codec.frame(0x81, b"\xff"), -2),
+    "next header is wrong": (slow_codec.frame(0x81, b"hey") + b"\x83", lib.WSL_STOPPED - 1),
+    "invalid text": (slow_codec.frame(0x81, b"\xff"), lib.WSL_STOPPED - 1),
+    "seven messages": (slow_codec.frame(0x81, b"hey") * 7, -8),
+    "eight messages": (slow_codec.frame(0x81, b"hey") * 8, lib.WSL_RUN - 8),
+    "a run between others": (PING + slow_codec.frame(0x81, b"hey") * 6 + PING, lib.WSL_RUN - 8),
+    "a run and two others": (slow_codec.frame(0x81, b"hey") * 6 + PING * 2, -9),
+    "a run and a fault": (slow_codec.frame(0x81, b"hey") * 8 + b"\x83", lib.WSL_STOPPED - 8),
 }
 
 

@@ -138,6 +138,9 @@ WAITS = ((False, False), (False, False))
 GONE = ((True, True), (True, True))
 
 
+ONLY_CLOSE = ((False, True), (False, True))
+
+
 CLOSING: dict[str, tuple[list[Any], Any]] = {
     "we close": ([we_close], (LOCAL_CLOSING, WAITS, OURS, None, ME, BY_US, [])),
     "we close, peer answers": ([we_close, peer_closes], (CLOSED, SHUT, OURS, PEERS, ME, BY_US, [])),
@@ -171,7 +174,8 @@ CLOSING_BY_HAND: dict[str, tuple[list[Any], Any]] = {
     "we close, violation": CLOSING["we close, violation"],
     "peer closes": ([peer_closes], (REMOTE_CLOSING, WAITS, None, PEERS, PEER, BY_PEER, [])),
     "peer closes, we answer": ([peer_closes, we_close], (CLOSED, SHUT, OURS, PEERS, PEER, BY_PEER, [])),
-    "peer closes, end": ([peer_closes, ends], (CLOSED, GONE, None, PEERS, PEER, BY_PEER, [])),
+    "peer closes, end": ([peer_closes, ends], (REMOTE_CLOSING, ONLY_CLOSE, None, PEERS, PEER, BY_PEER, [])),
+    "peer closes, end, we answer": ([peer_closes, ends, we_close], (CLOSED, GONE, OURS, PEERS, PEER, BY_PEER, [])),
     "peer closes, give up": ([peer_closes, gives_up], (CLOSED, GONE, None, PEERS, PEER, BY_PEER, [])),
     "violation": ([peer_breaks_a_rule], (REMOTE_CLOSING, WAITS, None, None, ME, FAILED, [])),
     "violation, we close": (

@@ -32,6 +32,9 @@ class _Lib:
     WSL_INVALID_UTF8: int
     WSL_BEGIN: int
     WSL_END: int
+    WSL_RECORDS: int
+    WSL_RUN: int
+    WSL_STOPPED: int
     WSL_WHOLE_BINARY: int
     WSL_CHUNK: int
     WSL_MAX_RECORDS: int

@@ -30,6 +30,8 @@ END: int = lib.WSL_END
 CHUNK: int = lib.WSL_CHUNK
 """Bytes that are worked on at a time: few enough to stay in a processor's cache."""
 
+KEY_SIZE = 4
+
 MAX_HEADER = 14
 """Bytes in the longest frame header: 2, 8 of extended length, 4 of masking key (RFC 6455 section 5.2)."""
 
@@ -39,7 +41,11 @@ _NO_LIMIT = 2**64 - 1
 _BODY_HAS_ADDRESS = sys.implementation.name != "pypy"
 
 _WHOLE_BINARY: int = lib.WSL_WHOLE_BINARY
+_RUN: int = lib.WSL_RUN
+_RECORDS: int = lib.WSL_RECORDS
+_STOPPED: int = lib.WSL_STOPPED
 _wsl_decode = lib.wsl_decode
+_wsl_decode_payload = lib.wsl_decode_payload
 _wsl_encode = lib.wsl_encode
 _wsl_mask = lib.wsl_mask
 _LONGEST_SHORT = 125
@@ -50,7 +56,7 @@ _header_64 = struct.Struct("!BBQ").pack
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
 
 
-_Scratch = tuple[Any, Any, memoryview]
+_Scratch = tuple[Any, Any, memoryview, memoryview]
 _Output = tuple[Any, Any]
 
 # Free lists of what one call into C writes to. cffi drops the GIL during a call, so each belongs to one call at a time;
@@ -62,11 +68,12 @@ _free_output: list[_Output] = []
 
 
 def _new_scratch() -> _Scratch:
-    """Make room for what is decoded: the struct, its payload as bytes, its records as numbers."""
+    """Make room for what is decoded: the struct, its payload as bytes, the heads and the ends of its records."""
     scratch = _allocate("wsl_scratch *")
     payload = ffi.buffer(ffi.addressof(scratch, "payload"))
-    records = memoryview(ffi.buffer(ffi.addressof(scratch, "records"))).cast("I")
-    return scratch, payload, records
+    heads = memoryview(ffi.buffer(ffi.addressof(scratch, "heads"))).cast("I")
+    ends = memoryview(ffi.buffer(ffi.addressof(scratch, "ends"))).cast("I")
+    return scratch, payload, heads, ends
 
 
 def _take_output() -> _Output:
@@ -113,6 +120,27 @@ def max_encoded_size(max_message_size: int) -> int:
     return max_message_size + max_message_size // 8 + 1024
 
 
+Records = tuple[list[int], list[int], bytes, int, bool]
+"""Pieces of frames: for each the frame's first byte | BEGIN | END, and where it ends in the payload; the payload; where
+the first piece begins there; whether all but the first and the last have the same first byte and flags."""
+
+NO_RECORDS: Records = ([], [], b"", 0, False)
+
+
+def _read_records(result: int, heads: memoryview, ends: memoryview, payload: Any) -> Records:
+    is_run = _STOPPED < result <= _RUN
+    count = (_RUN if is_run else _RECORDS if result > _RUN else _STOPPED) - result
+    if not count:
+        return NO_RECORDS
+    if count == 1:  # 200 ns less than lists of slices
+        end = ends[0]
+        return [heads[0]], [end], payload[:end], 0, False
+    # All but the first and the last are alike in a run: 15 ns a message less than tolist().
+    piece_heads = [heads[0], *[heads[1]] * (count - 2), heads[count - 1]] if is_run else heads[:count].tolist()
+    piece_ends = ends[:count].tolist()
+    return piece_heads, piece_ends, payload[: piece_ends[-1]], 0, is_run
+
+
 class Decoder:
     """Decode one direction of one connection, chunk by chunk, up to the first fault.
 
@@ -120,11 +148,11 @@ class Decoder:
     `coalesce`: fragments that follow each other directly in a chunk come as one piece.
     `text_as_str`: give a whole text message as str.
 
-    After a call of `decode` that returned None, `records` is a flat list, (frame's first byte | BEGIN | END, end of the
-    piece in `payload`) for each piece, and `stopped` tells of a fault behind them, or of bytes not decoded yet.
+    After a call of `decode` that returned None, `records` tells of the pieces of frames that came, and `stopped` of a
+    fault behind them, or of bytes not decoded yet.
     """
 
-    __slots__ = ("_cdata", "_rules", "payload", "records", "stopped")
+    __slots__ = ("_cdata", "_rules", "records", "stopped")
 
     def __init__(
         self,
@@ -144,27 +172,25 @@ class Decoder:
         self._cdata = ffi.new("wsl_decoder *")
         self._cdata.rules = self._rules
         self.stopped = False
-        self.records: list[int] = []
-        self.payload = b""
+        self.records = NO_RECORDS
 
     def decode(self, data: bytes, size: int) -> str | bytes | None:
         """Decode up to CHUNK of the `size` bytes of `data`; return a message if that is exactly what they are.
 
         Only a whole plain message between messages is returned, text as str and binary as bytes. For all else None:
-        then see `records` and `payload`, `consumed` and `fault`.
+        then see `records`, `consumed` and `fault`.
         """
         try:
             scratch = _free_scratch.pop()
         except IndexError:
             scratch = _new_scratch()
-        target, payload, records = scratch
+        target, payload, heads, ends = scratch
         result = _wsl_decode(self._cdata, data, size, target)
         whole: str | bytes | None
         if result < 0:
             whole = None
-            self.stopped = bool(self._cdata.status) or self._cdata.consumed != size
-            self.records = records[: 2 * (-1 - result)].tolist()
-            self.payload = payload[: self.records[-1]] if self.records else b""
+            self.stopped = result <= _STOPPED
+            self.records = _read_records(result, heads, ends, payload)
         elif result < _WHOLE_BINARY:
             whole = payload[:result].decode()
         else:
@@ -186,20 +212,23 @@ class Decoder:
 
         `size` is at most `remaining()`.
         """
+        source: Any = ffi.from_buffer("uint8_t[]", data) + start if start else data
         if size > CHUNK and _BODY_HAS_ADDRESS:
-            source: Any = ffi.from_buffer("uint8_t[]", data) + start if start else data
-            status = lib.wsl_decode_payload(self._cdata, source, size, body.make_room(size))
-            body.size += size
+            status = _wsl_decode_payload(self._cdata, source, size, body.make_room(size))
             return self.fault() if status else None
         # Memory that is not in the cache is written faster by a copy of a chunk that is: 5 us for 64 KiB, else 8.
         room = _take_output()
         output, output_bytes = room
+        view = memoryview(output_bytes)
         status = 0
-        for at in range(start, start + size, CHUNK):
-            piece = min(CHUNK, start + size - at)
-            source = ffi.from_buffer("uint8_t[]", data) + at if at else data
-            status = lib.wsl_decode_payload(self._cdata, source, piece, output)
-            body.append(memoryview(output_bytes)[:piece])
+        while size:
+            piece = min(CHUNK, size)
+            status = _wsl_decode_payload(self._cdata, source, piece, output)
+            body.append(view[:piece])
+            size -= piece
+            if size:
+                start += piece
+                source = ffi.from_buffer("uint8_t[]", data) + start
         _free_output.append(room)
         return self.fault() if status else None
 
@@ -227,45 +256,64 @@ class Body:
     Its memory grows with what was received, not with what was declared. `most` is what it may grow to ahead of need.
     """
 
-    __slots__ = ("_buffer", "_capacity", "_content", "most", "size")
+    __slots__ = ("_buffer", "_capacity", "_content", "_first", "most", "size")
 
     def __init__(self, first: bytes = b"", most: int = 0) -> None:
-        # BytesIO shares the first piece until another comes: a message in one piece is not copied either.
-        self._buffer = io.BytesIO(first)
+        self._first = first  # all that there is, while there is no buffer: a message in one piece is not copied
+        self._buffer: io.BytesIO | None = None
         self._content: Any = None  # a pointer into the buffer, which can't grow while it is there
-        self.size = self._capacity = len(first)
+        self._capacity = 0
+        self.size = len(first)
         self.most = most
 
     def append(self, piece: bytes | memoryview) -> None:
         """Add a piece."""
-        self._release()
-        self._buffer.seek(self.size)
-        self._buffer.write(piece)
+        buffer = self._buffer
+        if buffer is None:
+            # It shares the first piece until another comes.
+            buffer = self._buffer = io.BytesIO(self._first)
+            buffer.seek(self.size)
+            self._first = b""
+        elif self._content is not None:
+            self._release(buffer)
+        buffer.write(piece)
         self.size += len(piece)
-        self._capacity = max(self._capacity, self.size)
 
     def make_room(self, size: int) -> Any:
-        """Return a pointer to room for `size` bytes behind the content."""
+        """Count `size` more bytes, at least 1, as content; return a pointer to room for them."""
         if self.size + size > self._capacity:
-            self._release()
-            # Doubling keeps copying linear. A write beyond the end makes BytesIO grow in place, to just this size.
+            # Doubling keeps copying linear.
             self._capacity = max(self.size + size, min(2 * self.size, self.most))
-            self._buffer.seek(self._capacity - 1)
-            self._buffer.write(b"\0")
+            if self._buffer is None:
+                self._buffer = io.BytesIO(bytes(self._capacity))
+                self._buffer.write(self._first)
+                self._first = b""
+            else:
+                # A write beyond the end makes BytesIO grow in place, to just this size.
+                self._release(self._buffer)
+                self._buffer.seek(self._capacity - 1)
+                self._buffer.write(b"\0")
         if self._content is None:
+            assert self._buffer is not None
             self._content = ffi.from_buffer("uint8_t[]", self._buffer.getbuffer())
-        return self._content + self.size
+        room = self._content + self.size
+        self.size += size
+        return room
 
     def take(self) -> bytes:
         """Return the content. The body is of no use after that."""
-        self._release()
-        self._buffer.truncate(self.size)
-        return self._buffer.getvalue()
+        buffer = self._buffer
+        if buffer is None:
+            return self._first
+        self._release(buffer)
+        buffer.truncate(self.size)
+        return buffer.getvalue()
 
-    def _release(self) -> None:
+    def _release(self, buffer: io.BytesIO) -> None:
         if self._content is not None:
             ffi.release(self._content)
             self._content = None
+        buffer.seek(self.size)
 
 
 def _violation(text: str) -> Callable[[Any, Any], RemoteProtocolError]:

@@ -159,8 +159,11 @@ class Connection:
         """Take note that the peer will send no more, or that the transport is gone; return events as receive_data."""
         self._eof = True
         if self._receiver is None and self._upgrade is None:
-            self.state = CLOSED
-            self.should_shutdown = self.should_close = True
+            # The caller's Close may still be due, with auto_reply off: the peer's end of sending is not ours.
+            if self.state is not REMOTE_CLOSING:
+                self.state = CLOSED
+                self.should_shutdown = True
+            self.should_close = True
             return []
         return self.receive_data(b"")
 
@@ -431,7 +434,7 @@ class Connection:
     def _settle(self) -> None:
         """Tell what to do with the transport, now that there are no more events (section 7.1.1)."""
         failed = self.state is CLOSED and self.close_info.received is None
-        if failed or (self.state is CLOSED and self.role is SERVER):
+        if failed or (self.state is CLOSED and (self.role is SERVER or self._eof)):
             self.should_shutdown = True
         # A client lets the server close the transport first, unless it failed.
         if self._eof or (failed and self.role is CLIENT):

@@ -7,11 +7,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Union
+from itertools import islice
+from typing import Any, Union
 
 from .assembly import IncomingMessage, decode_slice
 from .closing import check_close, parse_close
-from .codec import BEGIN, CHUNK, CONTROL, END, FIN, MAX_HEADER, Decoder, invalid_utf8
+from .codec import (
+    BEGIN,
+    CHUNK,
+    CONTROL,
+    END,
+    FIN,
+    KEY_SIZE,
+    MAX_HEADER,
+    NO_RECORDS,
+    RESERVED_BITS,
+    Body,
+    Decoder,
+    Records,
+    invalid_utf8,
+)
 from .constants import Opcode
 from .errors import RemoteProtocolError
 from .events import BytesMessage, CloseConnection, EncodedTextMessage, Event, Ping, Pong, TextMessage
@@ -27,7 +42,9 @@ WHOLE = FIN | BEGIN | END
 WHOLE_TEXT = WHOLE | Opcode.TEXT
 WHOLE_BINARY = WHOLE | Opcode.BINARY
 MESSAGE_END = FIN | END
-FEW_RECORDS = 16
+LARGE_TEXT = [FIN | BEGIN | TEXT]
+LARGE_BINARY = [FIN | BEGIN | BINARY]
+LARGE_HEADS = (LARGE_TEXT, LARGE_BINARY)
 
 BULK = 16 << 10
 """Bytes of a frame to come from which on it is worth to decode them straight into the message."""
@@ -41,13 +58,10 @@ MAX_PINGS = 16
 Ending = Union[CloseConnection, RemoteProtocolError]
 """What ends the stream: the peer's Close, or its fault."""
 
-_Records = tuple[list[int], bytes, int]
-"""Records not worked off yet, the payload they point into, and where the first begins there."""
-
 _Input = tuple[bytes, int]
 """Bytes not decoded yet, and where they begin."""
 
-_Held = Union[_Input, _Records, RemoteProtocolError]
+_Held = Union[_Input, Records, RemoteProtocolError]
 
 _new = object.__new__
 
@@ -66,9 +80,11 @@ class Receiver(Decoder):
         "_codecs",
         "_control",
         "_inflated",
+        "_large_header",
         "_message",
         "_phase",
         "_settings",
+        "_share",
         "_suspended",
         "_whole_encoded",
         "ending",
@@ -92,6 +108,8 @@ class Receiver(Decoder):
         )
         self._settings = settings
         self._bulk = 0  # payload bytes to come straight into the message, see _begin_bulk
+        # A frame of 64 KiB or more has the longest length, and the header is as long as can be.
+        self._large_header = MAX_HEADER if masked else MAX_HEADER - KEY_SIZE
         self._as_str = not settings.text_as_bytes
         self._codecs = codecs
         # How the record of a whole message begins that one extension has marked; there is hardly ever more than one.
@@ -102,6 +120,9 @@ class Receiver(Decoder):
         self._control = b""
         self.held: deque[_Held] | None = None
         self._suspended: tuple[int, Iterator[tuple[bytes, bool]]] | None = None
+        # What one call may inflate. It goes on beyond that while there is no event, as an empty list would look as if
+        # nothing were pending.
+        self._share = max(settings.max_message_size or 0, MIN_INFLATED)
         self._inflated = 0
         self.ending: Ending | None = None
         self.pings: deque[bytes] | None = None
@@ -124,7 +145,11 @@ class Receiver(Decoder):
                 return self.receive_decoded(self.decode(data, len(data)), data)
             self.held = deque()
         elif len(data) < self._bulk and not self.held:
-            return self._receive_bulk(data)
+            try:
+                self._take_bulk(data, 0, len(data))
+            except RemoteProtocolError as fault:
+                self._end(fault)
+            return []
         if self.ending is None and data:
             self.held.append((data, 0))
         return self._work_off(self.held)
@@ -143,10 +168,10 @@ class Receiver(Decoder):
         events: list[Event] = []
         self._inflated = 0
         try:
-            self._work_off_records(self.records, self.payload, 0, events)
+            self._work_off_records(self.records, events)
         except RemoteProtocolError as fault:
             self._end(fault)
-        self.records, self.payload = [], b""
+        self.records = NO_RECORDS
         if self.held is None and (self._bulk or self._suspended is not None):
             self.held = deque()
         return events
@@ -161,9 +186,9 @@ class Receiver(Decoder):
             held.appendleft(fault)
         elif start < len(data):
             held.appendleft((data, start))
-        if self.records:
-            held.appendleft((self.records, self.payload, 0))
-        self.records, self.payload = [], b""
+        if self.records is not NO_RECORDS:
+            held.appendleft(self.records)
+            self.records = NO_RECORDS
 
     def _work_off(self, held: deque[_Held]) -> list[Event]:
         """Work through what is held until it is empty, the stream ends, or enough was inflated for one call."""
@@ -174,14 +199,14 @@ class Receiver(Decoder):
                 head, slices = self._suspended
                 self._suspended = None
                 self._deliver(head, slices, events)
-            while held and not self._is_full(events):
+            while held and not (self._inflated >= self._share and events):
                 item = held.popleft()
                 if isinstance(item, RemoteProtocolError):
                     raise item
                 if len(item) == 2:
                     self._work_off_input(*item, held, events)
                 else:
-                    self._work_off_records(*item, events)
+                    self._work_off_records(item, events)
         except RemoteProtocolError as fault:
             self._end(fault)
         if not self.has_pending and self.ending is None and not self._bulk:
@@ -198,13 +223,46 @@ class Receiver(Decoder):
             if taken < size:
                 held.appendleft((data, start + taken))
             return
-        # Where a frame of 64 KiB or more begins, the header alone: the payload needn't go through a chunk.
-        begins_large = size > CHUNK and data[start + 1] & 0x7F == LENGTH_64 and self.is_between_frames()
-        whole = self.decode_from(data, start, MAX_HEADER if begins_large else size)
+        if size > CHUNK and data[start + 1] & 0x7F == LENGTH_64 and self.is_between_frames():
+            # The header alone: the payload needn't go through a chunk.
+            self.decode_from(data, start, self._large_header)
+            if self._takes_large(data, start + self._large_header):
+                self._take_large(data, start + self._large_header, held, events)
+                return
+            whole = None
+        else:
+            whole = self.decode_from(data, start, size)
         if whole is None:
             self._hold_decoded(data, start)
         else:
             events.append(TextMessage(whole) if isinstance(whole, str) else BytesMessage(whole))
+
+    def _takes_large(self, data: bytes, start: int) -> bool:
+        """Tell whether a header was decoded that begins a whole plain message, and the payload is all here."""
+        return (
+            not self.stopped
+            and self._phase is BETWEEN_MESSAGES
+            and self._settings.delivery == "message"
+            and self.records[0] in LARGE_HEADS
+            and self.remaining() <= len(data) - start
+        )
+
+    def _take_large(self, data: bytes, start: int, held: deque[_Held], events: list[Event]) -> None:
+        """Take a whole message in one step: 34 us for 1 MiB, by way of records and an IncomingMessage 38."""
+        size = self.remaining()
+        is_text = self.records[0] == LARGE_TEXT
+        self.records = NO_RECORDS
+        body = Body()
+        fault = self.decode_payload(data, start, size, body)
+        if fault:
+            raise fault
+        content = body.take()
+        if not is_text:
+            events.append(BytesMessage(content))
+        else:
+            events.append(TextMessage(content.decode()) if self._as_str else EncodedTextMessage(content))
+        if start + size < len(data):
+            held.appendleft((data, start + size))
 
     def _begin_bulk(self) -> None:
         """If much of a plain frame is still to come, let it go straight into its message.
@@ -220,13 +278,6 @@ class Receiver(Decoder):
                 body = message.body
                 body.most = body.size + remaining if self.is_final() or limit is None else limit
 
-    def _receive_bulk(self, data: bytes) -> list[Event]:
-        try:
-            self._take_bulk(data, 0, len(data))
-        except RemoteProtocolError as fault:
-            self._end(fault)
-        return []
-
     def _take_bulk(self, data: bytes, start: int, size: int) -> None:
         assert self._message is not None
         self._bulk -= size
@@ -240,10 +291,6 @@ class Receiver(Decoder):
             events.append(self._message.take(True, True))
             self._message = None
 
-    def _is_full(self, events: list[Event]) -> bool:
-        """Tell whether this call has inflated its share; an empty list would look as if nothing were pending."""
-        return bool(events) and self._inflated >= max(self._settings.max_message_size or 0, MIN_INFLATED)
-
     def _end(self, ending: Ending) -> None:
         self.ending = ending
         self._message = None
@@ -253,17 +300,16 @@ class Receiver(Decoder):
             self.held = deque()  # so that nothing is decoded any more
         self.held.clear()
 
-    def _work_off_records(self, records: list[int], payload: bytes, start: int, events: list[Event]) -> None:
+    def _work_off_records(self, records: Records, events: list[Event]) -> None:
         """Turn records into events, or hold what is left of them when enough was inflated for one call."""
+        heads, ends, payload, start, is_run = records
         as_str = self._as_str
-        # Slicing one str costs 67 ns a message less than slicing bytes and decoding each, of 270.
-        text = payload.decode() if as_str and len(records) > FEW_RECORDS and payload.isascii() else None
         phase = self._phase
-        pairs = iter(records)
-        for head, end in zip(pairs, pairs):
+        pieces = zip(heads, ends)
+        for head, end in pieces:
             if phase is BETWEEN_MESSAGES and head == WHOLE_TEXT and as_str:
                 event = _new(TextMessage)
-                event.data = payload[start:end].decode() if text is None else text[start:end]
+                event.data = payload[start:end].decode()
                 event.frame_finished = event.message_finished = True
                 events.append(event)
             elif phase is BETWEEN_MESSAGES and head == WHOLE_BINARY:
@@ -275,16 +321,49 @@ class Receiver(Decoder):
                     self._take_record(head, payload[start:end], events)
                 if self.ending is not None:
                     return
-                if self._is_full(events):
-                    rest = list(pairs)
-                    if rest:
-                        if self.held is None:
-                            self.held = deque()
-                        self.held.appendleft((rest, payload, end))
+                if self._inflated >= self._share and events:
+                    self._hold_records(list(pieces), payload, end)
                     return
                 phase = self._phase
             start = end
-        self._begin_bulk()
+            if is_run:
+                is_run = False
+                count = self._take_run(records, start, events) if phase is BETWEEN_MESSAGES else 0
+                if count:
+                    next(islice(pieces, count - 1, count), None)
+                    start = ends[count]
+        if self._message is not None:
+            self._begin_bulk()
+
+    def _take_run(self, records: Records, start: int, events: list[Event]) -> int:
+        """Take all records but the first and the last, if they are whole messages; return how many.
+
+        A loop of its own, and slices of one str: 112 ns a message, else 175.
+        """
+        heads, ends, payload, _, _ = records
+        kind: type[TextMessage | BytesMessage]
+        content: Any
+        if heads[1] == WHOLE_TEXT and self._as_str and payload.isascii():
+            kind, content = TextMessage, payload.decode()
+        elif heads[1] == WHOLE_BINARY:
+            kind, content = BytesMessage, payload
+        else:
+            return 0
+        run = ends[1:-1]
+        for end in run:
+            event = _new(kind)
+            event.data = content[start:end]
+            event.frame_finished = event.message_finished = True
+            events.append(event)
+            start = end
+        return len(run)
+
+    def _hold_records(self, pieces: list[tuple[int, int]], payload: bytes, start: int) -> None:
+        if pieces:
+            if self.held is None:
+                self.held = deque()
+            heads, ends = zip(*pieces)
+            self.held.appendleft((list(heads), list(ends), payload, start, False))
 
     def _take_record(self, head: int, piece: bytes, events: list[Event]) -> None:
         """Take one piece of a frame, at whose beginning flow.py decides whether the frame may come."""
@@ -300,7 +379,10 @@ class Receiver(Decoder):
             return
         message = self._message
         assert message is not None
-        self._deliver(head, message.decode(piece, final=head & MESSAGE_END == MESSAGE_END), events)
+        if message.codecs:
+            self._deliver(head, message.decode(piece, final=head & MESSAGE_END == MESSAGE_END), events)
+        else:
+            self._add(head, message, piece, events)
 
     def _take_whole_encoded(self, head: int, piece: bytes, events: list[Event]) -> None:
         """Take a whole message that an extension has marked: in one step if it is small, which saves 7 us of 10."""
@@ -322,7 +404,7 @@ class Receiver(Decoder):
         events.append(TextMessage(text) if self._as_str else EncodedTextMessage(data))
 
     def _begin_message(self, head: int) -> IncomingMessage:
-        codecs = [codec for codec in reversed(self._codecs) if codec.rsv & head]
+        codecs = [codec for codec in reversed(self._codecs) if codec.rsv & head] if head & RESERVED_BITS else ()
         return IncomingMessage(
             text=head & OPCODE == Opcode.TEXT,
             as_bytes=self._settings.text_as_bytes,
@@ -351,23 +433,26 @@ class Receiver(Decoder):
             self._end(parse_close(payload))
 
     def _deliver(self, head: int, slices: Iterator[tuple[bytes, bool]], events: list[Event]) -> None:
-        """Add slices of a piece to the message, and make the events that are due."""
+        """Add slices of what an extension made of a piece, as many as one call may give."""
         message = self._message
         assert message is not None
-        delivery = self._settings.delivery
         for data, is_last in slices:
-            frame_finished = is_last and bool(head & END)
-            message_finished = frame_finished and bool(head & FIN)
-            if message.codecs:
-                self._inflated += len(data)
-            message.add(data)
-            if message_finished or (delivery == "frame" and frame_finished) or delivery == "piece":
-                event = message.take(frame_finished, message_finished)
-                # No empty piece, but one that finishes a frame.
-                if event.data or frame_finished:
-                    events.append(event)
-            if message_finished:
-                self._message = None
-            if not is_last and self._is_full(events):
+            self._inflated += len(data)
+            self._add(head if is_last else head & ~END, message, data, events)
+            if not is_last and self._inflated >= self._share and events:
                 self._suspended = head, slices
                 return
+
+    def _add(self, head: int, message: IncomingMessage, data: bytes, events: list[Event]) -> None:
+        """Add data to the message, and make the event that is due."""
+        message.add(data)
+        frame_finished = bool(head & END)
+        message_finished = head & MESSAGE_END == MESSAGE_END
+        delivery = self._settings.delivery
+        if message_finished or (delivery == "frame" and frame_finished) or delivery == "piece":
+            event = message.take(frame_finished, message_finished)
+            # No empty piece, but one that finishes a frame.
+            if event.data or frame_finished:
+                events.append(event)
+        if message_finished:
+            self._message = None

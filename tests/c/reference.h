@@ -202,26 +202,30 @@ static inline size_t decode_chunk(wsl_decoder *decoder, const uint8_t *data, siz
     uint8_t *input = copy_of(data, size);
     wsl_scratch *scratch = allocate(sizeof *scratch);
     size_t most = size < WSL_MAX_RECORDS ? size : WSL_MAX_RECORDS, room = size < WSL_CHUNK ? size : WSL_CHUNK;
-    POISON(scratch->records + 2 * most, sizeof scratch->records - 8 * most);
+    POISON(scratch->heads + most, sizeof scratch->heads - 4 * most);
+    POISON(scratch->ends + most, sizeof scratch->ends - 4 * most);
     POISON(scratch->payload + room, WSL_CHUNK - room);
     int32_t result = wsl_decode(decoder, input, size, scratch);
-    size_t count = result < 0 ? (size_t)(-1 - result) : 1, start = 0;
+    int32_t base = result <= WSL_STOPPED ? WSL_STOPPED : result <= WSL_RUN ? WSL_RUN : WSL_RECORDS;
+    size_t count = result < 0 ? (size_t)(base - result) : 1, start = 0;
     CHECK(count <= most, "%zu records of %zu bytes", count, size);
     if (result >= 0) {
         bool binary = result >= WSL_WHOLE_BINARY;
-        CHECK(scratch->records[0] == (uint32_t)(0x380 | (binary ? BINARY : TEXT)), "%x", scratch->records[0]);
-        CHECK((int32_t)scratch->records[1] == (binary ? result - WSL_WHOLE_BINARY : result), "%d", result);
+        CHECK(scratch->heads[0] == (uint32_t)(0x380 | (binary ? BINARY : TEXT)), "%x", scratch->heads[0]);
+        CHECK((int32_t)scratch->ends[0] == (binary ? result - WSL_WHOLE_BINARY : result), "%d", result);
         CHECK(binary || decoder->rules->report_whole_text, "whole text was not asked for");
         CHECK(!all->count || all->frames[all->count - 1].whole, "a whole message within a frame");
     }
     for (size_t at = 0; at < count; at++) {
-        uint32_t head = scratch->records[2 * at], end = scratch->records[2 * at + 1];
+        uint32_t head = scratch->heads[at], end = scratch->ends[at];
+        if (base == WSL_RUN && at && at < count - 1) CHECK(head == scratch->heads[1], "%x in a run", head);
         CHECK(start <= end && end <= room, "record ends at %u", end);
         tell_record(all, head, scratch->payload + start, end - start, decoder->rules->coalesce);
         start = end;
     }
     all->fault = decoder->status >= WSL_FAULTS ? decoder->status : WSL_DONE;
     size_t consumed = decoder->consumed;
+    CHECK((result <= WSL_STOPPED) == (consumed < size || decoder->status), "%d returned", result);
     CHECK(consumed <= room, "%zu of %zu bytes consumed", consumed, room);
     if (decoder->status == WSL_DONE) CHECK(consumed == room, "%zu of %zu bytes consumed", consumed, room);
     if (decoder->status == WSL_RECORDS_FULL) CHECK(count == WSL_MAX_RECORDS, "full with %zu", count);
