@@ -112,9 +112,10 @@ class Receiver(Decoder):
         self._large_header = MAX_HEADER if masked else MAX_HEADER - KEY_SIZE
         self._as_str = not settings.text_as_bytes
         self._codecs = codecs
+        self._whole_encoded: tuple[int, ...]
         # How the record of a whole message begins that one extension has marked; there is hardly ever more than one.
-        single = [WHOLE | codec.rsv for codec in codecs if len(codecs) == 1]
-        self._whole_encoded = tuple(bits | opcode for bits in single for opcode in (TEXT, BINARY))
+        single = WHOLE | codecs[0].rsv if len(codecs) == 1 else None
+        self._whole_encoded = () if single is None else (single | TEXT, single | BINARY)
         self._phase = BETWEEN_MESSAGES
         self._message: IncomingMessage | None = None
         self._control = b""
