@@ -35,6 +35,8 @@ every_level = pytest.mark.parametrize(
 
 only_with_tracemalloc = pytest.mark.skipif(sys.implementation.name != "cpython", reason="PyPy has no tracemalloc")
 
+only_on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs zlib-ng or ISA-L")
+
 TAIL = b"\x00\x00\xff\xff"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from memory import peak_memory
 from toy_codecs import Repeat
 
 from wsproto_lite import BytesMessage, EncodedTextMessage, LocalProtocolError, RemoteProtocolError, TextMessage
-from wsproto_lite.assembly import IncomingMessage
+from wsproto_lite.assembly import IncomingMessage, append_all
 from wsproto_lite.codec import CHUNK
 
 
@@ -161,3 +163,46 @@ class TestTake:
     def test_nothing(self) -> None:
         assert message(text=True).take(True, True) == TextMessage("")
         assert message().take(True, True) == BytesMessage(b"")
+
+
+class TestLongText:
+    """Inflated text becomes characters as it comes, so that it isn't there as bytes and characters at the end."""
+
+    TEXT = "caf\u00e9 \u20ac\r\n\U0001f600 " * 20_000
+
+    @pytest.mark.parametrize("size", [1000, CHUNK - 1, CHUNK, CHUNK + 1])
+    @pytest.mark.parametrize("as_bytes", [False, True])
+    def test_pieces(self, size: int, as_bytes: bool) -> None:
+        one = message(Repeat(1), text=True, as_bytes=as_bytes)
+        data = self.TEXT.encode()
+        for start in range(0, len(data), size):
+            one.add(data[start : start + size])
+        taken = one.take(True, True)
+        assert taken.data == (data if as_bytes else self.TEXT)
+        assert type(taken) is (EncodedTextMessage if as_bytes else TextMessage)
+
+    def test_in_parts(self) -> None:
+        """What was taken does not come again."""
+        one = message(Repeat(1), text=True)
+        data = self.TEXT.encode()
+        one.add(data[:100_001])
+        first = one.take(False, False)
+        one.add(data[100_001:])
+        assert first.data + one.take(True, True).data == self.TEXT
+
+    @pytest.mark.skipif(sys.gettrace() is not None, reason="the interpreter does not append in place under a tracer")
+    def test_memory(self) -> None:
+        """As much as the text, and a few pieces."""
+        one = message(Repeat(1), text=True)
+
+        def use() -> None:
+            for _ in range(32):
+                one.add(b"a" * CHUNK)
+            assert len(one.take(True, True).data) == 32 * CHUNK
+
+        assert peak_memory(use) < 36 * CHUNK
+
+    def test_join(self) -> None:
+        """As it is done elsewhere than on CPython."""
+        parts = ["a", "\u20ac", "b"]
+        assert append_all(list(parts)) == "".join(parts)

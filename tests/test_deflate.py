@@ -273,6 +273,16 @@ def test_input_without_output(backend: ModuleType, block: str, tried_again: int,
     assert counting.size <= len(data) + 10 + blocks * tried_again
 
 
+@every_backend
+@pytest.mark.parametrize("block", ["0300", "03fc", "010000ffff", "f90000ffff"])
+def test_final_empty_blocks_are_passed_over(backend: ModuleType, block: str) -> None:
+    """A decompressor for each would take 1 s for 400 KB."""
+    counting = Counting(backend)
+    flood = unhex(FINAL_HELLO) + unhex(block) * 100_000
+    assert decode(make_codec(counting, level=6), flood[:65_536], flood[65_536:] + b"\x00") == b"Hello"
+    assert counting.made <= 5
+
+
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[int, list[tuple[bytes, bytes]]]:
     """Draw window bits, and messages with payloads: of several blocks, some final, that refer to what came before."""

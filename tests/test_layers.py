@@ -30,6 +30,7 @@ LAYERS: list[list[str]] = [
     ["settings"],
     ["extensions"],
     ["deflate", "extension_header"],
+    ["inflate"],
     ["headers"],
     ["codec"],
     ["events"],

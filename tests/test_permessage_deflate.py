@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from dataclasses import FrozenInstanceError
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from deflate_backends import TAIL, decode, every_backend, noise, payload
+from deflate_backends import TAIL, decode, every_backend, noise, only_on_cpython, payload
 from slow_inflate import inflate
 
 from wsproto_lite.errors import LocalProtocolError, RemoteProtocolError
@@ -229,6 +230,11 @@ def test_both_ends_keep_to_what_was_agreed(
         assert decode(of_server, of_client.encode(message, final=True)) == message
 
 
+def test_a_client_does_without_what_says_nothing() -> None:
+    """Section 7.1.2.1: 15 bits are what a server has anyway. aiohttp leaves them out of its answer."""
+    assert finish("", server_max_window_bits=15).rsv == 0x40
+
+
 def test_a_client_keeps_to_its_own_limits() -> None:
     """Sections 7.1.1.2 and 7.1.2.2: what it offers for itself holds even if the answer doesn't mention it."""
     codec = finish("", client_max_window_bits=10, client_no_context_takeover=True)
@@ -279,6 +285,17 @@ class TestConfiguration:
             assert answer == [("server_max_window_bits", "12")]
             sizes.append(len(codec.encode(message, final=True)))
         assert sizes[0] > sizes[1]
+
+    @only_on_cpython
+    def test_default_level_of_zlib_ng(self) -> None:
+        """The fast one: who asks for zlib-ng asks for speed."""
+        backend = importlib.import_module("zlib_ng.zlib_ng")
+        message = noise(1000).translate(bytes(range(16)) * 16)
+        encoded = []
+        for level in (None, 1, 6):
+            codec = finish("", level=level, backend=backend)
+            encoded.append(codec.encode(message, final=True))
+        assert encoded[0] == encoded[1] != encoded[2]
 
     def test_threshold(self) -> None:
         codec = finish("", threshold=10)

@@ -6,6 +6,7 @@ Knows payload. Not frames, nor when a message may begin or go on.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from .codec import CHUNK, UTF8_INVALID, UTF8_START, Body, check_utf8, incomplete_tail, invalid_utf8
@@ -18,7 +19,7 @@ from .extensions import Codec
 class IncomingMessage:
     """A message under way: what has come of it and is not delivered yet."""
 
-    __slots__ = ("_as_bytes", "_limit", "_size", "_text", "_utf8", "body", "codecs")
+    __slots__ = ("_as_bytes", "_limit", "_parts", "_size", "_text", "_utf8", "body", "codecs")
 
     def __init__(self, *, text: bool, as_bytes: bool, codecs: Sequence[Codec], limit: int | None) -> None:
         self._text = text
@@ -27,6 +28,7 @@ class IncomingMessage:
         self._size = 0
         self._utf8 = UTF8_START
         self.body = Body()
+        self._parts: list[str] | None = None
         self.codecs = codecs
 
     def decode(self, piece: bytes, *, final: bool) -> Iterator[tuple[bytes, bool]]:
@@ -79,20 +81,47 @@ class IncomingMessage:
             self.body.append(data)
         else:
             self.body = Body(data)
+        if self.codecs and self._text and not self._as_bytes and self.body.size >= CHUNK:
+            # Made of it all at the end, the text would be there beside all the bytes.
+            self._parts = self._parts or []
+            self._parts.append(self._take_code_points().decode())
+
+    def _take_code_points(self) -> bytes:
+        data = self.body.take()
+        tail = incomplete_tail(data)
+        self.body = Body(data[len(data) - tail :])
+        return data[:-tail] if tail else data
 
     def take(self, frame_finished: bool, message_finished: bool) -> Message:
         """Make an event of all that is here, less a code point that isn't complete."""
-        data = self.body.take()
         if not self._text:
+            data = self.body.take()
             self.body = Body()
             return BytesMessage(data, frame_finished, message_finished)
-        tail = incomplete_tail(data)
-        self.body = Body(data[len(data) - tail :])
-        if tail:
-            data = data[:-tail]
+        data = self._take_code_points()
         if self._as_bytes:
             return EncodedTextMessage(data, frame_finished, message_finished)
-        return TextMessage(data.decode(), frame_finished, message_finished)
+        text = data.decode()
+        if self._parts is not None:
+            self._parts.append(text)
+            text = join(self._parts)
+            self._parts = None
+        return TextMessage(text, frame_finished, message_finished)
+
+
+def append_all(parts: list[str]) -> str:
+    """Join the parts, and let go of each: CPython appends to a text in place that nothing else refers to."""
+    parts.reverse()
+    text = ""
+    for _ in range(len(parts)):
+        text += parts.pop()
+    return text
+
+
+join = append_all if sys.implementation.name == "cpython" else "".join
+
+# From 3.11 on it does so once the loop has run often enough: without this, the first long text would be there twice.
+append_all(["a"] * 100)
 
 
 def decode_slice(codec: Codec, data: bytes, room: int | None, *, final: bool) -> bytes:

@@ -16,6 +16,9 @@ from .events import BytesMessage, CloseConnection, EncodedTextMessage, Event, Pi
 from .extensions import Codec
 from .flow import BETWEEN_MESSAGES, Phase
 
+TEXT = int(Opcode.TEXT)
+BINARY = int(Opcode.BINARY)
+
 Frame = tuple[int, Buffer]
 """A frame to be: its first byte and its payload."""
 
@@ -27,11 +30,12 @@ class Sender:
     While `takes_whole`, codec.encode_whole may be used directly for a whole message.
     """
 
-    __slots__ = ("_codecs", "_in_use", "_phase", "_utf8", "keys", "takes_whole")
+    __slots__ = ("_codec", "_codecs", "_in_use", "_phase", "_utf8", "keys", "takes_whole")
 
     def __init__(self, keys: MaskingKeys | None, codecs: Sequence[Codec] = ()) -> None:
         self.keys = keys
         self._codecs = codecs
+        self._codec = codecs[0] if len(codecs) == 1 else None  # there is hardly ever more than one
         self._in_use: Sequence[Codec] = ()
         self._phase = BETWEEN_MESSAGES
         self._utf8 = UTF8_START
@@ -71,7 +75,7 @@ class Sender:
             raise LocalProtocolError(f"text is {type(event.data).__name__}; it must be str") from None
         if self._utf8 != UTF8_START:
             raise LocalProtocolError("text follows encoded text that ends within a code point")
-        return self._message(Opcode.TEXT, payload, event.message_finished, compress)
+        return self._message(TEXT, payload, event.message_finished, compress)
 
     def _encoded_text(self, event: EncodedTextMessage, compress: bool | None) -> Frame:
         payload = _as_buffer(event.data)
@@ -79,15 +83,19 @@ class Sender:
         utf8 = check_utf8(self._utf8, payload)
         if utf8 == UTF8_INVALID or (event.message_finished and utf8 != UTF8_START):
             raise LocalProtocolError("encoded text is not valid UTF-8")
-        frame = self._message(Opcode.TEXT, payload, event.message_finished, compress)
+        frame = self._message(TEXT, payload, event.message_finished, compress)
         self._utf8 = utf8
         return frame
 
     def _bytes(self, event: BytesMessage, compress: bool | None) -> Frame:
-        return self._message(Opcode.BINARY, _as_buffer(event.data), event.message_finished, compress)
+        return self._message(BINARY, _as_buffer(event.data), event.message_finished, compress)
 
     def _message(self, opcode: int, payload: Buffer, finished: bool, compress: bool | None) -> Frame:
         phase = self._phase
+        codec = self._codec
+        if finished and compress is None and phase is BETWEEN_MESSAGES and codec and codec.wants(len(payload)):
+            # The common case, a whole message for one codec, changes no state: 0.6 us less.
+            return FIN | codec.rsv | opcode, codec.encode(payload, final=True)
         if phase is BETWEEN_MESSAGES:
             first = opcode
             codecs = self._choose_codecs(len(payload) if finished else None, compress) if self._codecs else ()
