@@ -18,8 +18,8 @@ from wsproto_lite import (
     PerMessageDeflate,
     Settings,
 )
-from wsproto_lite.adapters._asyncio_options import Options, Timeouts
-from wsproto_lite.adapters._asyncio_server import Service
+from wsproto_lite.adapters._options import Options, Timeouts
+from wsproto_lite.adapters._service import Service
 from wsproto_lite.adapters.asyncio import Server, ServerWebSocket, WebSocket, connect
 
 REPEATS = 20

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,12 +21,22 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 REPEATS = 20
 
 
-@pytest.fixture(scope="module", params=["asyncio_echo", "threads_echo", "trio_echo"])
-def uri(request: pytest.FixtureRequest) -> Iterator[str]:
-    with program(str(EXAMPLES / f"{request.param}.py"), "0") as (process, uri):
+ECHO_SERVERS = ["asyncio_echo", "threads_echo", "trio_echo", "bare_threads_echo", "bare_trio_echo"]
+
+
+@contextmanager
+def example(name: str) -> Iterator[str]:
+    """Run an example on any free port. Gives its URI; it must not complain."""
+    with program(str(EXAMPLES / f"{name}.py"), "0") as (process, uri):
         yield uri
         process.terminate()
         assert process.communicate()[1] == ""
+
+
+@pytest.fixture(scope="module", params=ECHO_SERVERS)
+def uri(request: pytest.FixtureRequest) -> Iterator[str]:
+    with example(request.param) as uri:
+        yield uri
 
 
 @in_loop
@@ -62,3 +75,27 @@ async def test_plain_http_is_refused(uri: str) -> None:
     assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
     writer.close()
     await writer.wait_closed()
+
+
+def test_client() -> None:
+    with example("asyncio_echo") as uri:
+        command = [sys.executable, str(EXAMPLES / "asyncio_client.py"), uri, "hello", "world"]
+        assert subprocess.check_output(command, text=True) == "hello\nworld\n"
+
+
+@in_loop
+async def test_chat() -> None:
+    """What one says all read, whoever comes and goes."""
+    with example("asyncio_chat") as uri:
+        async with connect(f"{uri}?name=Ada") as ada:
+            assert await ada.recv() == "Ada joins"
+            async with connect(uri) as other:
+                assert await ada.recv() == await other.recv() == "somebody joins"
+                await other.send("hello")
+                await ada.send(b"bytes")
+                assert {await ada.recv(), await ada.recv()} == {"somebody: hello", "Ada: b'bytes'"}
+                lost = await connect(f"{uri}?name=Eve")
+                assert await ada.recv() == "Eve joins"
+                lost.abort()
+                assert await ada.recv() == "Eve leaves"
+            assert await ada.recv() == "somebody leaves"

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Sequence
-from ssl import SSLContext, create_default_context
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, cast
 
 from ..constants import CLIENT
-from ..errors import LocalProtocolError
 from ..events import AcceptConnection, CloseConnection, Event, Headers, RejectConnection, Request
 from ..settings import Settings
-from ._asyncio_options import MAX_QUEUE, Options, Timeouts
 from ._asyncio_websocket import WebSocket
-from ._shared import HandshakeRejected, parse_uri
+from ._options import MAX_QUEUE, Options, Timeouts, make_destination, make_options
+from ._shared import HandshakeRejected
 
 
 class ClientWebSocket(WebSocket):
@@ -62,6 +61,7 @@ class connect:
     max_queue: messages to keep for the user before reading pauses; None for no limit.
     ssl: a context for wss://, else Python's default one.
     path: of a Unix socket to connect to, instead of the host and port in the URI.
+    websocket_class: a subclass of ClientWebSocket to use.
 
     Further arguments go to asyncio's create_connection(), for example `sock`, `server_hostname` or `local_addr`.
 
@@ -84,22 +84,19 @@ class connect:
         max_queue: int | None = MAX_QUEUE,
         ssl: SSLContext | None = None,
         path: str | None = None,
+        websocket_class: type[ClientWebSocket] = ClientWebSocket,
         **kwargs: Any,
     ) -> None:
-        self._uri = parse_uri(uri)
-        self._request = Request(self._uri.target, self._uri.authority, subprotocols, additional_headers, origin)
+        self._uri, self._request, ssl = make_destination(uri, subprotocols, additional_headers, origin, ssl)
         self._open_timeout = open_timeout
         # The heartbeat knows nothing of name look-up, TCP and TLS, for which the open timeout is, too.
-        timeouts = Timeouts(None, ping_interval, ping_timeout, close_timeout)
-        self._options = Options(settings or Settings(), timeouts, max_queue)
-        self._options.check()
+        self._options = make_options(settings, Timeouts(None, ping_interval, ping_timeout, close_timeout), max_queue)
         self._path = path
+        self._websocket_class = websocket_class
         self._kwargs = kwargs
-        if self._uri.secure:
-            kwargs["ssl"] = ssl or create_default_context()
+        if ssl is not None:
+            kwargs["ssl"] = ssl
             kwargs.setdefault("server_hostname", self._uri.host)
-        elif ssl is not None:
-            raise LocalProtocolError(f"uri {uri!r} is not secure, but ssl is given; it has to begin with wss")
 
     def __await__(self) -> Generator[Any, None, WebSocket]:
         return self._connect().__await__()
@@ -114,7 +111,7 @@ class connect:
         await self._websocket.__aexit__(kind, error, traceback)
 
     async def _connect(self) -> WebSocket:
-        websocket = ClientWebSocket(self._request, self._options)
+        websocket = self._websocket_class(self._request, self._options)
         try:
             await asyncio.wait_for(self._open(websocket), self._open_timeout)
         except asyncio.TimeoutError:

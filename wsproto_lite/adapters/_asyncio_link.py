@@ -12,18 +12,13 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from ..connection import Connection
-from ..constants import Role, State
+from ..constants import Role
 from ..errors import ConnectionClosed
 from ..events import Event
 from ..heartbeat import Heartbeat
-from ._asyncio_options import Options
-
-OPEN = State.OPEN
-
-WRITE_SIZE = 64 << 10
-"""Bytes of output at which a sender gives way to the rest of the loop: as many as asyncio's transports buffer."""
-
-READ_SIZE = 64 << 10
+from ._closing import Step, next_step
+from ._facts import OPEN
+from ._options import READ_SIZE, Options
 
 # All connections of a loop read into the same buffer, one after the other: what is found in it is copied at once.
 _read_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
@@ -50,6 +45,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         "_has_throttled",
         "_heartbeat",
         "_info",
+        "_is_eof_due",
         "_is_fresh",
         "_is_holding",
         "_is_paused",
@@ -91,6 +87,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._is_holding = False  # input is held back until the user has taken what is there
         self._has_throttled = False  # since the last tick
         self._has_eof = False
+        self._is_eof_due = False  # the core is yet to be told
 
     # ---- for the subclass ----
 
@@ -128,8 +125,7 @@ class Link(asyncio.BufferedProtocol, ABC):
             self.schedule()
 
     def eof_received(self) -> bool:
-        self._has_eof = True
-        self.take(self.conn.receive_eof())
+        self._has_eof = self._is_eof_due = True
         self.schedule()
         # The transport stays open for what there is to write, except over TLS, where that is impossible.
         return self._transport is not None and self._transport.can_write_eof()
@@ -141,6 +137,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         for timer in (self._timer, self._cut):
             if timer is not None:
                 timer.cancel()
+        self._is_eof_due = False
         self.take(self.conn.receive_eof())
         self._wake_writers()
         self.schedule()
@@ -225,8 +222,13 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._is_fresh = True
         conn = self.conn
         # A Close has to wait until the messages before it are taken, for after it they can't be answered.
-        if conn.has_pending and (conn.state is not OPEN or not self.has_messages()):
-            self.take(conn.receive_data(b""))
+        # So has the end of the stream.
+        if self._holds_input() and (conn.state is not OPEN or not self.has_messages()):
+            if conn.has_pending:
+                self.take(conn.receive_data(b""))
+            else:
+                self._is_eof_due = False
+                self.take(conn.receive_eof())
             self.schedule()
         self._flush()
         if conn.state is not self._seen_state:
@@ -234,9 +236,12 @@ class Link(asyncio.BufferedProtocol, ABC):
             self._wake_writers()
             self.tick()
         self._throttle()
-        self._is_holding = not self._is_reading or conn.has_pending
+        self._is_holding = not self._is_reading or self._holds_input()
         if conn.should_shutdown or conn.should_close:
             self._shut_down()
+
+    def _holds_input(self) -> bool:
+        return self._is_eof_due or self.conn.has_pending
 
     def _throttle(self) -> None:
         """Read as long as the user keeps up. When the connection is closing all is read, for nothing is kept."""
@@ -253,24 +258,17 @@ class Link(asyncio.BufferedProtocol, ABC):
     # ---- the end ----
 
     def _shut_down(self) -> None:
-        """Close as RFC 6455 section 7.1.1 has it.
-
-        Closing while there is unread input makes TCP send a reset, by which the peer may lose our Close. So half-close,
-        read on until the peer has closed, too, or the deadline passes, and only then close.
-        """
-        transport, conn = self._transport, self.conn
+        transport = self._transport
         if transport is None or self.holds_refusal:
             return
-        if conn.should_close and (self._has_eof or conn.close_info.sent is None):
+        step = next_step(self.conn, has_eof=self._has_eof, can_half_close=transport.can_write_eof())
+        if step is Step.CLOSE:
             transport.close()
-        elif transport.can_write_eof():
+        elif step is Step.HALF_CLOSE:
             try:
                 transport.write_eof()
             except OSError:
                 transport.abort()  # the peer has reset the connection, and asyncio is yet to tell
-        elif conn.close_info.received is not None:
-            # TLS has no half-close, but the peer has said that nothing follows.
-            transport.close()
         if self._cut is None and self._heartbeat.deadline() is None and self._timeouts.close_timeout is not None:
             # The core is done with the transport, which may have output left, or input to wait for.
             self._cut = self.loop.call_later(self._timeouts.close_timeout, self.abort)
@@ -315,9 +313,9 @@ class Link(asyncio.BufferedProtocol, ABC):
     # ---- for the user ----
 
     @property
-    def latency(self) -> float | None:
-        """Seconds that the last Ping of the heartbeat took to be answered, None before there is one."""
-        return self._heartbeat.latency
+    def unsent(self) -> int:
+        """Bytes that wait to be written: those before it is tried, and those for which the peer reads too slowly."""
+        return self._output_size + (0 if self._transport is None else self._transport.get_write_buffer_size())
 
     @property
     def local_address(self) -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 
 from ..events import Headers
 from ..settings import Settings
-from ._asyncio_options import MAX_QUEUE, Options, Timeouts
-from ._asyncio_server import Handler, ProcessRequest, Server, ServerWebSocket, Service
+from ._asyncio_server import Handler, ProcessRequest, Server, ServerWebSocket
+from ._options import MAX_QUEUE, Timeouts, make_options
+from ._service import Service
 
 
 class serve:
@@ -56,8 +57,7 @@ class serve:
     ) -> None:
         self._service = Service(handler, subprotocols, additional_headers, process_request)
         timeouts = Timeouts(open_timeout, ping_interval, ping_timeout, close_timeout)
-        self._options = Options(settings or Settings(), timeouts, max_queue)
-        self._options.check()
+        self._options = make_options(settings, timeouts, max_queue)
         self._host, self._port, self._path = host, port, path
         self._websocket_class = websocket_class
         self._kwargs = kwargs

@@ -6,20 +6,18 @@ Knows how connections come and go. Must not know what a handler does with one.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Callable, NamedTuple, Union
+from typing import Any, Callable, Union
 
 from ..constants import SERVER, CloseCode
 from ..errors import ConnectionClosed
-from ..events import AcceptConnection, Event, Headers, RejectConnection, Request
+from ..events import Event, RejectConnection, Request
 from ..http11 import RequestHead
-from ._asyncio_options import Options
-from ._asyncio_websocket import CONNECTING, WebSocket
-from ._shared import select_subprotocol
-
-logger = logging.getLogger("wsproto_lite")
+from ._asyncio_websocket import WebSocket
+from ._facts import CONNECTING
+from ._options import Options
+from ._service import Service, code_after, logger
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -58,15 +56,6 @@ class ServerWebSocket(WebSocket):
             self.put(RejectConnection(503))
         else:
             self.begin_close(code, reason)
-
-
-class Service(NamedTuple):
-    """What a server does with its connections; see `serve`."""
-
-    handler: Handler
-    subprotocols: Sequence[str]
-    additional_headers: Headers
-    process_request: ProcessRequest | None
 
 
 class Server:
@@ -179,10 +168,7 @@ class Server:
                 self._accept(websocket)
                 await self._service.handler(websocket)
         except Exception as error:
-            # A handler may leave it to us to notice that the connection has ended.
-            if not isinstance(error, ConnectionClosed) or not websocket.is_ended():
-                logger.exception("a handler failed")
-                code = CloseCode.INTERNAL_ERROR
+            code = code_after(error, websocket)
         except BaseException:
             websocket.abort()
             raise
@@ -214,6 +200,5 @@ class Server:
 
     def _accept(self, websocket: ServerWebSocket) -> None:
         assert websocket.request is not None
-        subprotocol = select_subprotocol(websocket.request, self._service.subprotocols)
-        websocket.response = AcceptConnection(subprotocol, self._service.additional_headers)
+        websocket.response = self._service.acceptance(websocket.request)
         websocket.put(websocket.response)

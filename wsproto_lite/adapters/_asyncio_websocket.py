@@ -10,37 +10,17 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Sequence
 from types import TracebackType
-from typing import Union, cast
 
-from ..constants import CloseCode, Role, State
-from ..errors import CloseInfo, ConnectionClosed, LocalProtocolError
-from ..events import (
-    AcceptConnection,
-    BytesMessage,
-    CloseConnection,
-    EncodedTextMessage,
-    Event,
-    Ping,
-    Pong,
-    RejectConnection,
-    Request,
-    TextMessage,
-)
-from ._asyncio_link import OPEN, WRITE_SIZE, Link
-from ._asyncio_options import Options
-
-Data = Union[str, bytes]
-
-CONNECTING = State.CONNECTING
-LOCAL_CLOSING = State.LOCAL_CLOSING
-
-MESSAGES = (TextMessage, BytesMessage, EncodedTextMessage)
-
-NORMAL_ENDS = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
-"""Close codes with which iterating over messages just stops."""
+from ..constants import CloseCode, Role
+from ..errors import LocalProtocolError
+from ..events import AcceptConnection, CloseConnection, Event, Message, Ping, Pong, RejectConnection, Request
+from ._asyncio_link import Link
+from ._facts import CONNECTING, LOCAL_CLOSING, MESSAGES, OPEN, Data, Facts, Sendable, to_event
+from ._options import WRITE_SIZE, Options
+from ._pings import Pings
 
 
-class WebSocket(Link):
+class WebSocket(Link, Facts):
     """A WebSocket over asyncio. Made by `connect` and `serve`; `async with` closes it at the end.
 
     Messages are str or bytes, or bytes for text, too, where the settings have text_as_bytes. `request` is the client's
@@ -55,7 +35,7 @@ class WebSocket(Link):
         self._max_queue = math.inf if options.max_queue is None else options.max_queue
         self._messages: deque[Data] = deque()
         self._receiver: asyncio.Future[None] | None = None
-        self._pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
+        self._pings: Pings[asyncio.Future[float]] = Pings()
         self._ending: CloseConnection | RejectConnection | None = None
         self.request: Request | None = None
         self.response: AcceptConnection | None = None
@@ -87,11 +67,10 @@ class WebSocket(Link):
             self._take_pong(event)
         elif isinstance(event, (CloseConnection, RejectConnection)):
             self._ending = event
-            for answered, _ in self._pings.values():
+            for answered in self._pings.clear():
                 if not answered.done():
                     answered.set_exception(self._closed())
                     answered.exception()  # else it is logged when nobody awaits it
-            self._pings.clear()
 
     def is_full(self) -> bool:
         return len(self._messages) > (self._max_queue if self._is_reading else self._max_queue // 4)
@@ -99,36 +78,9 @@ class WebSocket(Link):
     def has_messages(self) -> bool:
         return bool(self._messages)
 
-    # ---- what a user reads ----
-
-    @property
-    def state(self) -> State:
-        """Where the connection stands; anything but OPEN can't send."""
-        return self.conn.state
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol that was agreed."""
-        return self.conn.subprotocol
-
-    @property
-    def close_info(self) -> CloseInfo:
-        """Who closed, with what, and why."""
-        return self.conn.close_info
-
-    @property
-    def close_code(self) -> int | None:
-        """The close code as RFC 6455 section 7.1.5 has it, None while there is none."""
-        return self._ending.code if isinstance(self._ending, CloseConnection) else None
-
-    @property
-    def close_reason(self) -> str | None:
-        """The close reason as RFC 6455 section 7.1.6 has it, None while there is none."""
-        return self._ending.reason if isinstance(self._ending, CloseConnection) else None
-
     # ---- messages ----
 
-    async def send(self, message: str | bytes | bytearray | memoryview, *, text: bool = False) -> None:
+    async def send(self, message: Sendable, *, text: bool = False) -> None:
         """Send a message: str as text, bytes as binary, or as text in UTF-8 if `text` is set.
 
         Waits while the peer reads too slowly. Raises ConnectionClosed when it is too late, LocalProtocolError for what
@@ -137,11 +89,12 @@ class WebSocket(Link):
         if self._is_paused or self._output_size > WRITE_SIZE:
             await self.wait_writable()
         self._check_not_closing()
-        if isinstance(message, str):
-            self.write(self.conn.send(TextMessage(message)))
-        else:
-            data = cast(bytes, message)  # of which the core takes any kind
-            self.write(self.conn.send(EncodedTextMessage(data) if text else BytesMessage(data)))
+        self.write(self.conn.send(to_event(message, text=text)))
+
+    def send_now(self, event: Message, frame: bytes | None) -> None:
+        """Send a message without waiting, as `frame` if it is encoded already. For `broadcast`."""
+        if not self.is_ended():
+            self.write(self.conn.send(event) if frame is None else frame)
 
     def _check_not_closing(self) -> None:
         if self.conn.state is LOCAL_CLOSING:
@@ -169,7 +122,7 @@ class WebSocket(Link):
     async def __anext__(self) -> Data:
         """Return the next message; stop after a normal closing, raise ConnectionClosed after any other."""
         while not self._messages:
-            if self._ending is not None and self._ending.error is None and self.close_code in NORMAL_ENDS:
+            if self.has_ended_normally():
                 raise StopAsyncIteration
             await self._wait_for_message()
         return self._take_message()
@@ -183,10 +136,6 @@ class WebSocket(Link):
         self._receiver = self.loop.create_future()
         return self._receiver
 
-    def _closed(self) -> ConnectionClosed:
-        info = self.conn.close_info
-        return ConnectionClosed(f"the connection is closing or closed: {info.cause}", info)
-
     # ---- Pings ----
 
     async def ping(self, payload: bytes | None = None) -> Awaitable[float]:
@@ -198,12 +147,11 @@ class WebSocket(Link):
             await self.wait_writable()
         if payload is None:
             payload = self.conn.settings.random_bytes(8)
-        if payload in self._pings:
-            raise LocalProtocolError(f"a ping with payload {payload!r} is on its way already")
+        self._pings.check(payload)
         self._check_not_closing()
         self.put(Ping(payload))
         answered: asyncio.Future[float] = self.loop.create_future()
-        self._pings[payload] = answered, self.loop.time()
+        self._pings.add(payload, answered, self.loop.time())
         return answered
 
     async def pong(self, payload: bytes = b"") -> None:
@@ -214,16 +162,9 @@ class WebSocket(Link):
         self.put(Pong(payload))
 
     def _take_pong(self, event: Pong) -> None:
-        """Section 5.5.3: a Pong may answer the latest Ping alone, so all before it are answered as well."""
-        if event.payload not in self._pings:
-            return
-        now = self.loop.time()
-        payload = None
-        while payload != event.payload:
-            payload = next(iter(self._pings))
-            answered, sent = self._pings.pop(payload)
+        for answered, seconds in self._pings.answer(event.payload, self.loop.time()):
             if not answered.done():
-                answered.set_result(now - sent)
+                answered.set_result(seconds)
 
     # ---- the end ----
 

@@ -18,7 +18,9 @@ user holds, _asyncio_client and _asyncio_server make and keep connections.
 from ._asyncio_client import ClientWebSocket, connect
 from ._asyncio_serve import serve
 from ._asyncio_server import Server, ServerWebSocket
-from ._asyncio_websocket import Data, WebSocket
+from ._asyncio_websocket import WebSocket
+from ._broadcast import broadcast
+from ._facts import Data
 from ._shared import HandshakeRejected
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Server",
     "ServerWebSocket",
     "WebSocket",
+    "broadcast",
     "connect",
     "serve",
 ]

@@ -1,0 +1,58 @@
+"""What a server does with its connections, whatever drives them.
+
+Knows the user's functions and what to make of their failures. Must not know how connections come and go.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple, Protocol
+
+from ..constants import CloseCode
+from ..errors import ConnectionClosed
+from ..events import AcceptConnection, Headers, Request
+from ._shared import select_subprotocol
+
+logger = logging.getLogger("wsproto_lite")
+
+
+class Endable(Protocol):
+    """A WebSocket, as far as it matters here."""
+
+    def is_ended(self) -> bool: ...
+
+
+class Service(NamedTuple):
+    """The arguments of `serve` that say what to do with a connection."""
+
+    handler: Callable[..., Any]
+    subprotocols: Sequence[str]
+    additional_headers: Headers
+    process_request: Callable[..., Any] | None
+
+    def acceptance(self, request: Request) -> AcceptConnection:
+        """Answer an upgrade that nobody refuses."""
+        return AcceptConnection(select_subprotocol(request, self.subprotocols), self.additional_headers)
+
+
+def code_after(failure: Exception, websocket: Endable) -> CloseCode:
+    """Say with which code to close after a handler has failed, and log what is its own fault."""
+    # A handler may leave it to us to notice that the connection has ended.
+    if websocket.is_ended() and all(isinstance(error, ConnectionClosed) for error in _single(failure)):
+        return CloseCode.NORMAL_CLOSURE
+    logger.error("a handler failed", exc_info=failure)
+    return CloseCode.INTERNAL_ERROR
+
+
+def split_failure(error: BaseException) -> tuple[Exception | None, BaseException | None]:
+    """Take apart what a handler has raised: its failures, and what has to go on, a cancellation for example."""
+    if isinstance(error, Exception):
+        return error, None
+    split: Callable[..., Any] | None = getattr(error, "split", None)
+    return (None, error) if split is None else split(Exception)
+
+
+def _single(error: BaseException) -> list[BaseException]:
+    """Take an ExceptionGroup apart, which Python has by itself from 3.11 on only."""
+    return [single for inner in getattr(error, "exceptions", ()) for single in _single(inner)] or [error]
