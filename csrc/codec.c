@@ -217,6 +217,9 @@ static uint8_t count_data_frame(wsl_decoder *decoder, const wsl_rules *rules)
         decoder->text = (first & OPCODE) == TEXT && !decoder->encoded;
     }
     uint64_t limit = decoder->encoded ? rules->max_encoded_size : rules->max_message_size;
+    /* What doesn't compress grows with each fragment, too: zlib's flush ends it with up to 6 bytes more. */
+    uint64_t growth = decoder->encoded ? (uint64_t)decoder->fragments * WSL_ENCODED_GROWTH : 0;
+    limit = limit < UINT64_MAX - growth ? limit + growth : UINT64_MAX;
     if (decoder->remaining > rules->max_frame_size) return WSL_FRAME_TOO_BIG;
     /* message_size never exceeds the limit, so this can't wrap, as a sum could. */
     if (decoder->remaining > limit - decoder->message_size) return WSL_MESSAGE_TOO_BIG;

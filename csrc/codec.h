@@ -22,6 +22,9 @@ enum {
     WSL_INVALID_UTF8, /* section 8.1 */
 };
 
+/* Bytes by which each fragment but the first raises `max_encoded_size`. */
+enum { WSL_ENCODED_GROWTH = 8 };
+
 /* What is asked of the peer. Shared by any number of decoders. */
 typedef struct {
     uint64_t max_frame_size;   /* payload bytes on the wire; UINT64_MAX for no limit, in all four */

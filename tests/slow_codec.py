@@ -246,7 +246,11 @@ def _check_length(length: int, extended: int, at: int) -> None:
 def _count(message: _Message, length: int, rules: Rules, at: int) -> None:
     message.size += length
     message.fragments += 1
-    limit = rules.max_encoded_size if message.encoded else rules.max_message_size
+    limit = rules.max_message_size
+    if message.encoded:
+        limit = rules.max_encoded_size
+        # What doesn't compress grows with each fragment.
+        limit = None if limit is None else limit + 8 * (message.fragments - 1)
     if rules.max_frame_size is not None and length > rules.max_frame_size:
         raise _Broken("frame_too_big", at)
     if limit is not None and message.size > limit:

@@ -103,6 +103,15 @@ def test_a_message_limit_counts_all_frames(sizes: list[int], extra: int) -> None
     assert Decoded([data], masked=False, max_message_size=5).fault == ("message_too_big" if extra else None)
 
 
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_limit_on_encoded_messages_grows_with_their_fragments(extra: int) -> None:
+    """By 8 bytes for each but the first, as what doesn't compress does."""
+    data = slow_codec.frame(0x42, b"12345") + slow_codec.frame(0x00, b"12345678") + slow_codec.header(0x80, 8 + extra)
+    limits = {"max_encoded_size": 5, "max_message_size": 1, "reserved_bits": 0x40}
+    assert_like_slow(data, [data], masked=False, **limits)
+    assert Decoded([data], masked=False, **limits).fault == ("message_too_big" if extra else None)
+
+
 @pytest.mark.parametrize("coalesce", [False, True], ids=["apart", "coalesced"])
 def test_fragments_are_counted_even_if_empty(coalesce: bool) -> None:
     """Section 10.4: a message of endless empty fragments is an attack too."""

@@ -36,6 +36,7 @@ class _Lib:
     WSL_RUN: int
     WSL_STOPPED: int
     WSL_WHOLE_BINARY: int
+    WSL_ENCODED_GROWTH: int
     WSL_CHUNK: int
     WSL_MAX_RECORDS: int
     WSL_UTF8_INVALID: int

@@ -116,7 +116,10 @@ def _limit(limit: int | None) -> int:
 
 
 def max_encoded_size(max_message_size: int) -> int:
-    """Return the bytes that a compressed message may have on the wire: what doesn't compress grows a little."""
+    """Return the bytes that a compressed message may have on the wire: what doesn't compress grows a little.
+
+    For each fragment but the first there are WSL_ENCODED_GROWTH more.
+    """
     return max_message_size + max_message_size // 8 + 1024
 
 
@@ -326,7 +329,9 @@ def _violation(text: str) -> Callable[[Any, Any], RemoteProtocolError]:
 
 
 def _too_big(decoder: Any, rules: Any) -> RemoteProtocolError:
-    limit = rules.max_encoded_size if decoder.encoded else rules.max_message_size
+    limit = rules.max_message_size
+    if decoder.encoded:
+        limit = rules.max_encoded_size + lib.WSL_ENCODED_GROWTH * decoder.fragments
     size = decoder.message_size + decoder.remaining
     what = "compressed message" if decoder.encoded else "message"
     return RemoteProtocolError(f"{what} is {size} bytes; the limit is {limit}", CloseCode.MESSAGE_TOO_BIG)
