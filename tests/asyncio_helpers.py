@@ -84,10 +84,12 @@ class Peer:
         self.writer = writer
         self.wsproto = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
         self.early: list[Event] = []
+        self.draining = asyncio.Lock()  # before 3.10 no two may drain at once
 
     async def write(self, data: bytes) -> None:
         self.writer.write(data)
-        await self.writer.drain()
+        async with self.draining:
+            await self.writer.drain()
 
     async def send(self, *events: Event) -> None:
         """Send events in one piece."""

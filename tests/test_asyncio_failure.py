@@ -157,6 +157,9 @@ async def test_reset_noticed_when_half_closing() -> None:
         def abort(self) -> None:
             self.aborted = True
 
+        def close(self) -> None:
+            pass
+
     async with running() as server:
         service, options = Service(echo, (), (), None), Options(Settings(), Timeouts(None, None, None, None), None)
         ws, transport = ServerWebSocket(Server(service, None), options), Gone()
