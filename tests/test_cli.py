@@ -12,19 +12,27 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from processes import program
 
 from wsproto_lite.cli import main
 
+HELP = {
+    "": "serve",
+    "serve": "--port",
+    "connect": "exit codes:",
+    "dissect": "exit codes:",
+}
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"]], ids=" ".join)
-def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+
+@pytest.mark.parametrize(("command", "part"), HELP.items(), ids=["alone", "serve", "connect", "dissect"])
+def test_help(command: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(arguments)
+        main([*command.split(), "--help"])
     assert caught.value.code == 0
-    assert "serve" in capsys.readouterr().out
+    assert part in capsys.readouterr().out
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,14 +61,15 @@ def test_bad_usage(arguments: list[str], message: str, capsys: pytest.CaptureFix
 
 
 class Reacting(io.StringIO):
-    """A standard output that does something when a line is written to it."""
+    """A standard output that does something when the first line is written to it."""
 
     def __init__(self, react: Callable[[], None]) -> None:
         super().__init__()
         self.react = react
 
     def flush(self) -> None:
-        self.react()
+        react, self.react = self.react, lambda: None
+        react()
 
 
 def test_serve() -> None:
@@ -76,6 +85,29 @@ def test_interrupt_at_another_moment() -> None:
 
     with redirect_stdout(Reacting(interrupt)):
         assert main(["serve", "--port", "0"]) == 130
+
+
+class Gone(io.StringIO):
+    """A standard output that nobody reads any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+def test_output_that_nobody_reads(tmp_path: Path) -> None:
+    """What is left in its buffer goes nowhere."""
+    with (tmp_path / "output").open("wb") as file:
+        with redirect_stdout(Gone(file.fileno())):
+            assert main(["serve", "--port", "0"]) == 141
+        file.write(b"left")
+    assert (tmp_path / "output").read_bytes() == b""
 
 
 def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,20 +10,22 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from socket import gaierror
 
-from . import demo
-
-SUCCESS = 0
-FAILURE = 1
-INTERRUPTED = 130
+from . import _cli_connect, _cli_dissect, demo
+from ._cli_shared import FAILURE, INTERRUPTED, PIPE_CLOSED, SUCCESS, complain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 for success, 1 for failure; bad usage exits with 2."""
+    """Run a command and return its exit code: 0 for success; bad usage exits with 2. --help has those of a command."""
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.command(parsed)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except BrokenPipeError:
+        # Who reads our output has seen enough. Else Python would complain when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = PIPE_CLOSED
     return code
 
 
@@ -40,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=_port, default=8765, help="port to listen on, 0 for any (%(default)s)")
     serve.set_defaults(command=_serve)
+    _cli_connect.add_command(commands)
+    _cli_dissect.add_command(commands)
     return parser
 
 
@@ -55,6 +59,6 @@ def _serve(parsed: argparse.Namespace) -> int:
     except OSError as error:
         # asyncio puts the address into the text, and a failed look-up of a host has an errno of its own.
         reason = error.strerror if isinstance(error, gaierror) else os.strerror(error.errno or 0)
-        print(f"wsproto-lite: can't listen on {parsed.host}, port {parsed.port}: {reason}", file=sys.stderr)
+        complain(f"can't listen on {parsed.host}, port {parsed.port}: {reason}")
         return FAILURE
     return SUCCESS

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .frames import StreamReader
+from .codec import KEY_SIZE, mask
+from .frames import FIELDS, MASKED, StreamReader
 
 PREVIEW = 96
-"""Bytes of a payload that are kept to be shown."""
+"""Bytes of a payload that are kept to be shown on the demo page."""
 
 
 class SeenFrame(NamedTuple):
@@ -27,44 +28,90 @@ class SeenFrame(NamedTuple):
     length: int
     payload: bytes
 
+    @classmethod
+    def begin(cls, header: bytes, length: int) -> SeenFrame:
+        """Read a frame's header, its payload yet to come."""
+        opcode, fin, rsv1, rsv2, rsv3 = FIELDS[header[0]]
+        size = len(header) - KEY_SIZE if header[1] & MASKED else len(header)
+        return cls(fin, rsv1, rsv2, rsv3, int(opcode), header[:size], header[size:] or None, length, b"")
+
+    def unmasked(self) -> bytes:
+        """Return `payload` as it was before masking (section 5.3)."""
+        return self.payload if self.mask is None else mask(self.payload, self.mask)
+
+
+class Piece(NamedTuple):
+    """A part of a frame: its first piece begins with the whole header, and is the one that has `begins`."""
+
+    begins: SeenFrame | None
+    data: bytes
+    payload: bytes
+    is_last: bool
+
+
+class Splitter:
+    """Cuts the bytes of one direction where frames begin and end. A frame need not be valid, and is never kept whole.
+
+    Raises RemoteProtocolError for a length that is out of range: nothing that follows can be told apart. `header` has
+    the frame's header then, and otherwise what has come of one that isn't complete.
+    """
+
+    def __init__(self) -> None:
+        self.header = bytearray()
+        self._reader = StreamReader("auto")
+        self._wanted = 2  # bytes of the header
+        self.remaining = 0  # bytes of the payload
+
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        """Take bytes; give the pieces of frames in them."""
+        start = 0
+        while start < len(data):
+            if self.remaining:
+                payload = data[start : start + self.remaining]
+                start += len(payload)
+                self.remaining -= len(payload)
+                yield Piece(None, payload, payload, not self.remaining)
+                continue
+            missing = self._wanted - len(self.header)
+            self.header += data[start : start + missing]
+            start += missing
+            if len(self.header) < self._wanted or not self._is_header_complete():
+                continue
+            frame = SeenFrame.begin(bytes(self.header), self._reader.amount)
+            payload = data[start : start + frame.length]
+            start += len(payload)
+            self.remaining = frame.length - len(payload)
+            self.header.clear()
+            self._wanted = 2
+            yield Piece(frame, frame.header + (frame.mask or b"") + payload, payload, not self.remaining)
+
+    def _is_header_complete(self) -> bool:
+        if self._wanted > 2:
+            self._reader.read_header_continuation(self.header[2:])
+            return True
+        self._wanted += self._reader.read_header(self.header)
+        return self._wanted == 2
+
 
 class Dissector:
     """Takes bytes in any portions and gives frames as soon as as much of them is there as is to be shown.
 
-    What isn't shown is skipped, not kept. A frame need not be valid, but raises RemoteProtocolError if its length is
-    out of range: nothing that follows can be told apart.
+    Raises RemoteProtocolError as `Splitter` does.
     """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._skip = 0
+        self._splitter = Splitter()
+        self._frame: SeenFrame | None = None  # until it is given
 
     def feed(self, data: bytes) -> Iterator[SeenFrame]:
         """Take bytes; give the frames that they complete."""
-        self._buffer += data
-        while True:
-            skipped = min(self._skip, len(self._buffer))
-            del self._buffer[:skipped]
-            self._skip -= skipped
-            frame = self._take_frame()
+        for piece in self._splitter.feed(data):
+            frame = piece.begins or self._frame
             if frame is None:
-                return
-            yield frame
-
-    def _take_frame(self) -> SeenFrame | None:
-        buffer, reader = bytes(self._buffer[: 14 + PREVIEW]), StreamReader("auto")
-        size = 2
-        if len(buffer) < size:
-            return None
-        size += reader.read_header(buffer[:2])
-        if len(buffer) < size:
-            return None
-        if size > 2:
-            reader.read_header_continuation(buffer[2:size])
-        payload = buffer[size : size + min(reader.amount, PREVIEW)]
-        if len(payload) < min(reader.amount, PREVIEW):
-            return None
-        self._skip = size + reader.amount
-        header = buffer[: size - (4 if reader.mask else 0)]
-        bits = int(reader.fin), int(reader.rsv1), int(reader.rsv2), int(reader.rsv3)
-        return SeenFrame(*bits, int(reader.opcode), header, reader.mask, reader.amount, payload)
+                continue
+            room = PREVIEW - len(frame.payload)
+            frame = frame._replace(payload=frame.payload + piece.payload[:room])
+            is_shown_in_full = len(frame.payload) == min(frame.length, PREVIEW)
+            self._frame = None if is_shown_in_full else frame
+            if is_shown_in_full:
+                yield frame
