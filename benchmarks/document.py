@@ -1,4 +1,6 @@
-"""docs/performance.md out of results that are kept. Knows tables; the words are in a template, plots.py draws."""
+"""docs/performance.md out of results that are kept, and the table of README.md. Knows tables; the words are in a
+template, plots.py draws, summary.py knows what README.md shows.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from . import plots
+from . import plots, summary
 from .candidates import OURS
 from .candidates.floor import BARE_LOOP, MEMCPY
 from .report import candidates_of, nanoseconds, verdicts, workloads_of
@@ -34,7 +36,10 @@ arrives, so that a fault is answered at once. It does not check UTF-8.""",
 
 
 def write(folder: Path) -> Path:
-    """Write performance.md into `folder`, and the plots beside it, from the JSON that is kept there."""
+    """Write performance.md into `folder`, the plots beside it, and the table of the README.md above it.
+
+    All of it comes from the JSON that is kept in `folder`.
+    """
     kept = folder / "performance"
     results = Results.load(kept / "cpython.json")
     plots.draw(results, kept)
@@ -50,6 +55,7 @@ def write(folder: Path) -> Path:
         "pypy": _pypy(Results.load(pypy)) if pypy.exists() else NOT_RUN,
         "rounds": str(results.rounds),
     }
+    summary.refresh(folder.parent / "README.md", results)
     path = folder / "performance.md"
     path.write_text(Template(TEMPLATE.read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
     return path

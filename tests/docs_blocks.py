@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 _opening = re.compile(r"(?P<fence>`{3,})(?P<info>\S*).*").fullmatch
 _mark = re.compile(r"<!-- (not run: .+|with a server|with a client|until stopped|output) -->").fullmatch
-_file_name = re.compile(r"# ([\w.]+\.py)").fullmatch
+_file_name = re.compile(r"# ([\w.]+\.(?:py|hex))").fullmatch
 
 
 class Block(NamedTuple):
@@ -57,7 +57,7 @@ def _blocks(path: Path) -> Iterator[Block]:
 
 
 def _body(path: Path, lines: Iterator[tuple[int, str]], start: int, fence: str) -> str:
-    body = []
+    body: list[str] = []
     for _, line in lines:
         if line == fence:
             return "".join(f"{text}\n" for text in body)

@@ -27,9 +27,13 @@ ExtensionOffer = tuple[str, tuple[tuple[str, Union[str, None]], ...]]
 class Request:
     """A client's opening handshake (RFC 6455 section 4.1).
 
-    Received: `headers` has every header as it came, names in lower case; `extra_headers` those the handshake
-    does not own, for a proxy to forward; `extensions` the parsed offer. Sent: `headers` are extra ones,
-    and extensions are offered from the settings.
+    target: path and query, in visible ASCII.
+    host: name or address, with the port unless it is the default one.
+    subprotocols: what the client offers, best first.
+    headers: received, every header as it came, names in lower case; sent, those to add.
+    origin: of the page that a browser connects for, None without.
+    extensions: received, the parsed offer; not for sending, as extensions are offered from the settings.
+    extra_headers: received, the headers that the handshake does not own, for a proxy to forward; not for sending.
     """
 
     __slots__ = ("extensions", "extra_headers", "headers", "host", "origin", "subprotocols", "target")
@@ -64,7 +68,11 @@ class Request:
 
 @dataclass(init=False)
 class AcceptConnection:
-    """A server's consent (RFC 6455 section 4.2.2). Sent: extensions are negotiated from the settings."""
+    """A server's consent (RFC 6455 section 4.2.2). Extensions are negotiated from the settings.
+
+    subprotocol: one that the client offered, or None.
+    headers: received, all of the response; sent, those to add.
+    """
 
     __slots__ = ("headers", "subprotocol")
     __match_args__ = ("subprotocol", "headers")
@@ -79,7 +87,13 @@ class AcceptConnection:
 
 @dataclass(init=False)
 class RejectConnection:
-    """A refusal over HTTP, with a whole body. `error` says what was wrong where a peer broke a rule."""
+    """A refusal over HTTP (RFC 6455 section 4.2.2).
+
+    status_code: sent, 200 to 599; received, anything but 101.
+    headers: received, all of the response; sent, those to add.
+    body: all of it, in bytes.
+    error: what was wrong, where a peer broke a rule; None for a refusal that somebody wanted. Not for sending.
+    """
 
     __slots__ = ("body", "error", "headers", "status_code")
     __match_args__ = ("status_code", "headers", "body", "error")
@@ -104,7 +118,12 @@ class RejectConnection:
 
 @dataclass(init=False)
 class TextMessage:
-    """Text, whole or in part: `message_finished` ends a message, `frame_finished` a frame of it."""
+    """Text, whole or in part (RFC 6455 sections 5.4 and 5.6).
+
+    data: of the message, or of the part.
+    frame_finished: whether this ends a frame. False only where delivery is "piece"; not for sending.
+    message_finished: whether this ends the message. Sent, each event is one frame, which has FIN if this is set.
+    """
 
     __slots__ = ("data", "frame_finished", "message_finished")
     __match_args__ = ("data", "frame_finished", "message_finished")
@@ -121,7 +140,11 @@ class TextMessage:
 
 @dataclass(init=False)
 class EncodedTextMessage:
-    """Text as UTF-8, validated and not decoded. Received under `text_as_bytes`, sent at any time."""
+    """Text as UTF-8, validated and not decoded. Received where the settings have `text_as_bytes`, sent at any time.
+
+    data: UTF-8. A part of a message that is sent may end within a code point; received, none does.
+    frame_finished, message_finished: as in `TextMessage`.
+    """
 
     __slots__ = ("data", "frame_finished", "message_finished")
     __match_args__ = ("data", "frame_finished", "message_finished")
@@ -138,7 +161,11 @@ class EncodedTextMessage:
 
 @dataclass(init=False)
 class BytesMessage:
-    """Binary data, whole or in part, flags as in `TextMessage`."""
+    """Binary data, whole or in part (RFC 6455 sections 5.4 and 5.6).
+
+    data: of the message, or of the part. Sent, any bytes-like object.
+    frame_finished, message_finished: as in `TextMessage`.
+    """
 
     __slots__ = ("data", "frame_finished", "message_finished")
     __match_args__ = ("data", "frame_finished", "message_finished")
@@ -155,7 +182,10 @@ class BytesMessage:
 
 @dataclass(init=False)
 class Ping:
-    """Are you there? (RFC 6455 section 5.5.2.) At most 125 bytes of payload."""
+    """Are you there? (RFC 6455 section 5.5.2.) Answered by the connection itself, unless `auto_reply` is off.
+
+    payload: at most 125 bytes, for the Pong to return.
+    """
 
     __slots__ = ("payload",)
     __match_args__ = ("payload",)
@@ -168,7 +198,10 @@ class Ping:
 
 @dataclass(init=False)
 class Pong:
-    """I am. (RFC 6455 section 5.5.3.) Carries the Ping's payload; unasked, it is a heartbeat."""
+    """I am. (RFC 6455 section 5.5.3.) Unasked, it is a heartbeat that wants no answer.
+
+    payload: the Ping's, at most 125 bytes.
+    """
 
     __slots__ = ("payload",)
     __match_args__ = ("payload",)
@@ -183,8 +216,10 @@ class Pong:
 class CloseConnection:
     """The end of the stream (RFC 6455 section 7).
 
-    Sent: 1005 without a reason makes an empty Close. Received: `code` is the peer's (1005 if it gave none), that
-    of a violation, or 1006 if the transport ended first. `error` is None only for a proper close.
+    code: received, the peer's (1005 if it gave none), that of a violation, or 1006 if the transport ended first. Sent,
+        1005 without a reason makes an empty Close.
+    reason: text for a log, not for a user. Sent, at most 123 bytes in UTF-8.
+    error: None for a proper close, else what went wrong. Not for sending.
     """
 
     __slots__ = ("code", "error", "reason")

@@ -23,6 +23,10 @@ class Phase(dict[int, "Phase"]):
         super().__init__()
         self.name = name
 
+    # A phase may contain itself, where dict's comparison would not end.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment] # dict has none
+
     def refusal(self, first: int) -> str:
         """Say why a frame that begins with `first` may not come here."""
         return f"{Opcode(first & 0x0F).name.lower()} frame {self.name}"

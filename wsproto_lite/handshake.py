@@ -1,7 +1,7 @@
 """The opening handshake on plain values: RFC 6455 section 4 for HTTP/1.1, RFC 8441 and 9220 for HTTP/2 and 3.
 
 Everything here takes and gives methods, targets, statuses and header fields, so that any HTTP library can carry them.
-Only names are gathered here; the files that begin with handshake_ have the substance.
+Only names are gathered here; the files that begin with `handshake_` have the substance.
 """
 
 from .handshake_client import check_response, request_headers
