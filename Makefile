@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py build_ffi.py csrc/codec.c csrc/codec.h
+C_FILES := $(wildcard csrc/*.[ch] tests/c/*.[ch] fuzz/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types browser conformance compat-suite c-test fuzz sanitize test-all bench clean
+.PHONY: help demo test docs lint types browser peers conformance compat-suite c-test fuzz sanitize mutants test-all \
+	format dist wheel-test hooks bench clean
 
 SECONDS ?= 60
 
@@ -31,15 +33,39 @@ demo: $(VENV)/installed  ## start the demo server; open the address that it prin
 test: lint types $(VENV)/installed-test  ## lint, check types, run all tests with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-lint: $(VENV)/installed-test
+docs: $(BIN)/python $(SOURCES)  ## build the documentation into build/docs, and run its doctests
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b doctest docs build/doctest
+
+$(VENV)/installed-%: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --group $*
+	@touch $@
+
+lint: $(VENV)/installed-lint  ## check the style of Python and C, and the spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	$(BIN)/codespell
 
-types: $(VENV)/installed-test
+format: $(VENV)/installed-lint  ## bring Python and C into that style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+types: $(VENV)/installed-test  ## check types
 	$(BIN)/mypy
 
 browser: $(VENV)/installed-test  ## drive the demo page with headless Chromium
 	WSPROTO_LITE_NO_SKIP=1 $(BIN)/python -m pytest tests/test_browser.py
+
+peers: $(VENV)/installed-test  ## talk to others' clients and servers (needs Node, npm, g++, Boost, Redis)
+	$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	mkdir -p build/peers
+	cp tests/peers/package.json build/peers
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/peers
+	$(CXX) -std=c++17 -O1 -Wall -Wextra -pthread -o build/peers/boost_beast tests/peers/boost_beast.cpp
+	WSPROTO_LITE_NO_SKIP=1 $(BIN)/python -m pytest tests/test_peers.py tests/test_examples_asgi.py tests/test_uvicorn_process.py
 
 conformance: $(VENV)/installed-test  ## run the Autobahn Testsuite (10 minutes; SAMPLE=1 for one)
 	$(BIN)/python scripts/conformance.py $(if $(SAMPLE),--sample)
@@ -56,8 +82,20 @@ fuzz: $(VENV)/installed-test  ## fuzz each target for SECONDS=60
 sanitize:  ## run all tests with the C file under ASan and UBSan
 	$(PYTHON) scripts/sanitize.py
 
+mutants:  ## change the sources in thousands of ways; see that the tests notice (an hour)
+	$(PYTHON) scripts/mutants.py $(MODULES)
+
 test-all:  ## run all tests on every interpreter that is here
 	$(PYTHON) scripts/test_all.py
+
+dist: $(VENV)/installed-dist  ## build the sdist and the wheel into dist/ and check them (TWICE=1: are they reproducible?)
+	$(BIN)/python scripts/dist_build.py $(if $(TWICE),--twice)
+
+wheel-test: dist  ## install what dist/ has on every interpreter that is here, and run quick tests
+	$(BIN)/python scripts/dist_test.py
+
+hooks: $(VENV)/installed-lint $(VENV)/installed-test $(VENV)/installed-hooks  ## have git check every commit
+	$(BIN)/pre-commit install
 
 bench: $(BIN)/python $(SOURCES)  ## measure against the others (BASE=file.json to compare)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
