@@ -91,7 +91,8 @@ static void check_masking(const uint8_t *key, const uint8_t *data, size_t size, 
 {
     uint8_t *input = copy_of(data, size), *output = allocate(size - cut);
     wsl_mask(output, input, cut, size, key, phase);
-    for (size_t at = 0; at < size - cut; at++) CHECK(output[at] == (input[cut + at] ^ key[(phase + at) % 4]), "%zu", at);
+    for (size_t at = 0; at < size - cut; at++)
+        CHECK(output[at] == (input[cut + at] ^ key[(phase + at) % 4]), "%zu", at);
     discard(input, size);
     discard(output, size - cut);
 }

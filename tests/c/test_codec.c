@@ -138,7 +138,8 @@ static void check_utf8(const uint8_t *text, size_t size, size_t cut)
     uint8_t state = wsl_utf8(wsl_utf8(0, head, cut), tail, size - cut);
     int expected = judge_utf8(text, size);
     int actual = state == 0 ? UTF8_WHOLE : state == WSL_UTF8_INVALID ? UTF8_BAD : UTF8_CUT;
-    CHECK(expected == actual, "%02x %02x %02x %02x (%zu bytes, cut at %zu)", text[0], text[1], text[2], text[3], size, cut);
+    CHECK(expected == actual, "%02x %02x %02x %02x (%zu bytes, cut at %zu)", text[0], text[1], text[2], text[3], size,
+          cut);
     discard(head, cut);
     discard(tail, size - cut);
 }
