@@ -11,7 +11,7 @@ from memory import peak_memory
 from toy_codecs import Repeat
 
 from wsproto_lite import BytesMessage, EncodedTextMessage, LocalProtocolError, RemoteProtocolError, TextMessage
-from wsproto_lite.assembly import IncomingMessage, append_all
+from wsproto_lite.assembly import PARTS, IncomingMessage, decode_parts
 from wsproto_lite.codec import CHUNK
 
 
@@ -45,7 +45,7 @@ class TestDecode:
         """A whole message of which somebody else has decoded a first slice."""
         codec = Repeat(1000)
         first = codec.decode(b"a", final=True, max_length=size)
-        slices = list(message(codec).decode_rest(first))
+        slices = list(message(codec).decode_rest(first, has_more=codec.has_pending))
         assert b"".join(data for data, _ in slices) == b"a" * 1000
         assert [is_last for _, is_last in slices] == [False] * (len(slices) - 1) + [True]
 
@@ -110,6 +110,38 @@ class TestDecode:
             list(message(Broken(1)).decode(b"x", final=True))
         assert (raised.value.code, raised.value.__cause__) == (1007, error)
 
+    @pytest.mark.parametrize("output", [None, "text", 5, [1]], ids=repr)
+    def test_codec_that_gives_no_bytes(self, output: object) -> None:
+        """The same as if it had raised."""
+
+        class Broken(Repeat):
+            def decode(self, data: bytes, *, final: bool, max_length: int) -> Any:
+                return output
+
+        with pytest.raises(RemoteProtocolError, match="message can't be decoded: TypeError") as raised:
+            list(message(Broken(1)).decode(b"x", final=True))
+        assert raised.value.code == 1007
+
+    @pytest.mark.parametrize("kind", [bytearray, memoryview])
+    def test_codec_that_gives_another_buffer(self, kind: Any) -> None:
+        class Other(Repeat):
+            def decode(self, data: bytes, *, final: bool, max_length: int) -> Any:
+                return kind(data)
+
+        ((data, _),) = message(Other(1)).decode(b"x", final=True)
+        assert (data, type(data)) == (b"x", bytes)
+
+    def test_codec_without_has_pending(self) -> None:
+        class Broken:
+            rsv = 0x40
+
+            def decode(self, data: bytes, *, final: bool, max_length: int) -> bytes:
+                return data
+
+        with pytest.raises(RemoteProtocolError, match="has_pending") as raised:
+            list(message(Broken()).decode(b"x", final=True))
+        assert raised.value.code == 1007
+
     def test_codec_that_finds_a_fault(self) -> None:
         fault = RemoteProtocolError("corrupt", 1007)
 
@@ -166,7 +198,7 @@ class TestTake:
 
 
 class TestLongText:
-    """Inflated text becomes characters as it comes, so that it isn't there as bytes and characters at the end."""
+    """Inflated text becomes characters part by part, so that it isn't there as bytes and characters at the end."""
 
     TEXT = "caf\u00e9 \u20ac\r\n\U0001f600 " * 20_000
 
@@ -202,7 +234,29 @@ class TestLongText:
 
         assert peak_memory(use) < 36 * CHUNK
 
-    def test_join(self) -> None:
-        """As it is done elsewhere than on CPython."""
+    @pytest.mark.parametrize("letter", ["\u00e9", "\u20ac", "\U0001f600"])
+    def test_memory_of_wide_text_under_way(self, letter: str) -> None:
+        """Bytes, until all is there: one such letter makes all the characters of a part as wide as itself."""
+        one = message(Repeat(1), text=True)
+        encoded = letter.encode()
+
+        def use() -> None:
+            for _ in range(32):
+                one.add(b"a" * (CHUNK - len(encoded)) + encoded)
+
+        assert peak_memory(use) < 36 * CHUNK
+
+    def test_few_parts(self) -> None:
+        """Where the interpreter doesn't append in place, the copying is linear nevertheless."""
+        one = message(Repeat(1), text=True)
+        count = 40 * PARTS
+        for _ in range(count):
+            for data, _ in one.decode(b"a" * CHUNK, final=False):
+                one.add(data)
+        assert one._parts is not None
+        assert PARTS < len(one._parts) < 6 * PARTS
+        assert one.take(True, True) == TextMessage("a" * CHUNK * count)
+
+    def test_parts(self) -> None:
         parts = ["a", "\u20ac", "b"]
-        assert append_all(list(parts)) == "".join(parts)
+        assert decode_parts([part.encode() for part in parts]) == "".join(parts)

@@ -236,6 +236,11 @@ class TestOpening:
         client.receive_data(server.send(AcceptConnection()))
         assert (client.state, server.state) == (OPEN, OPEN)
 
+    @both_roles
+    def test_nothing_is_agreed_yet(self, role: Role) -> None:
+        conn = Connection(role)
+        assert (conn.state, conn.subprotocol, conn.extensions) == (CONNECTING, None, ())
+
     @pytest.mark.parametrize("role", [None, "server", 1, State.OPEN], ids=repr)
     def test_role_that_is_none(self, role: Any) -> None:
         with pytest.raises(LocalProtocolError, match=r"role is .*; it is CLIENT or SERVER"):

@@ -121,6 +121,9 @@ BY_US, BY_PEER = "closed 1001 by us: so long", "closed 4000 by the peer: bye"
 FAILED = f"closed 1002 by us: {UNKNOWN}"
 
 
+FAILED_LATER = f"failed 1002 after our close 1001: {UNKNOWN}"
+
+
 GIVEN_UP = "closed 1006: not in time"
 
 
@@ -146,7 +149,7 @@ CLOSING: dict[str, tuple[list[Any], Any]] = {
     "we close, peer answers": ([we_close, peer_closes], (CLOSED, SHUT, OURS, PEERS, ME, BY_US, [])),
     "we close, peer answers, end": ([we_close, peer_closes, ends], (CLOSED, GONE, OURS, PEERS, ME, BY_US, [])),
     "we close, end": ([we_close, ends], (CLOSED, GONE, OURS, None, ME, LOST, [])),
-    "we close, violation": ([we_close, peer_breaks_a_rule], (CLOSED, SHUT_OR_FAILED, OURS, None, ME, FAILED, [])),
+    "we close, violation": ([we_close, peer_breaks_a_rule], (CLOSED, SHUT_OR_FAILED, OURS, None, ME, FAILED_LATER, [])),
     "we close, give up": ([we_close, gives_up], (CLOSED, GONE, OURS, None, ME, GIVEN_UP, [])),
     "peer closes": ([peer_closes], (CLOSED, SHUT, (4000, ""), PEERS, PEER, BY_PEER, ECHO)),
     "peer closes without a code": (
@@ -172,6 +175,8 @@ CLOSING_BY_HAND: dict[str, tuple[list[Any], Any]] = {
     "we close": CLOSING["we close"],
     "we close, peer answers": CLOSING["we close, peer answers"],
     "we close, violation": CLOSING["we close, violation"],
+    "end": CLOSING["end"],
+    "give up": CLOSING["give up"],
     "peer closes": ([peer_closes], (REMOTE_CLOSING, WAITS, None, PEERS, PEER, BY_PEER, [])),
     "peer closes, we answer": ([peer_closes, we_close], (CLOSED, SHUT, OURS, PEERS, PEER, BY_PEER, [])),
     "peer closes, end": ([peer_closes, ends], (REMOTE_CLOSING, ONLY_CLOSE, None, PEERS, PEER, BY_PEER, [])),
@@ -231,6 +236,25 @@ class TestClosing:
         assert frames_from(role, conn.data_to_send()) == [(FIN | CLOSE, b"\x03\xf3" + "ä".encode() * 61)]
 
     @both_roles
+    @pytest.mark.parametrize("auto_reply", [True, False], ids=["replies", "by hand"])
+    def test_log_lines_are_printable(self, role: Role, auto_reply: bool) -> None:
+        """A peer can't forge a line of the log, nor speak to a terminal. What it said is in `received` as it came."""
+        conn = connect(role, auto_reply=auto_reply)
+        reason = "bye\n12:00 root logged in\r\x1b[31m\x00\x9b\u2028\u202e ok \u20ac"
+        assert feed(conn, close(role, 1000, reason.encode())) == [CloseConnection(1000, reason)]
+        cause = r"closed 1000 by the peer: bye\n12:00 root logged in\r\x1b[31m\x00\x9b\u2028\u202e ok " + "\u20ac"
+        assert (conn.close_info.received, conn.close_info.cause) == ((1000, reason), cause)
+        with pytest.raises(ConnectionClosed) as raised:
+            conn.send(TextMessage(""))
+        assert str(raised.value).isprintable()
+
+    @both_roles
+    def test_our_own_words_are_printable_too(self, role: Role) -> None:
+        conn = connect(role)
+        conn.send(CloseConnection(1001, "a\nb"))
+        assert conn.close_info.cause == r"closed 1001 by us: a\nb"
+
+    @both_roles
     def test_failure_during_the_handshake_sends_nothing(self, role: Role) -> None:
         conn = Connection(role)
         (event,) = conn.fail(RemoteProtocolError("no more patience", 1008))
@@ -285,6 +309,13 @@ class TestSendWhileClosing:
         conn.send(CloseConnection())
         with pytest.raises(ConnectionClosed):
             conn.send(CloseConnection())
+
+    @both_roles
+    def test_answer_to_the_peers_close_in_parts(self, role: Role) -> None:
+        conn = connect(role, auto_reply=False)
+        peer_closes(conn)
+        assert frames_from(role, b"".join(conn.send_buffers(CloseConnection(1001)))) == [(FIN | CLOSE, b"\x03\xe9")]
+        assert conn.state is CLOSED
 
     @both_roles
     @pytest.mark.parametrize("end", [peer_closes, peer_breaks_a_rule, ends, gives_up])

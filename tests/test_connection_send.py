@@ -241,6 +241,24 @@ class TestAccounts:
         feed(conn, pong(role, b"1"))
         assert conn.last_pong == b"1"
 
+    def test_queue_ping_while_one_waits(self) -> None:
+        """It is the same Ping, but a Pong that came before is no answer to it."""
+        conn = connect(SERVER)
+        conn.queue_ping(b"1")
+        feed(conn, pong(SERVER, b"unasked"))
+        conn.queue_ping(b"2")
+        assert conn.last_pong is None
+        assert frames_from(SERVER, conn.data_to_send()) == [(FIN | 9, b"1")]
+
+    @both_roles
+    def test_queued_ping_goes_before_what_is_sent(self, role: Role) -> None:
+        """Rule 2: what is returned, in the order returned, is the wire stream."""
+        for event, sent in ((TextMessage("x"), (FIN | TEXT, b"x")), (BytesMessage(b"x"), (FIN | BINARY, b"x"))):
+            conn = connect(role)
+            conn.queue_ping(b"1")
+            assert frames_from(role, conn.send(event)) == [(FIN | 9, b"1"), sent]
+            assert conn.data_to_send() == b""
+
     @pytest.mark.parametrize("state", [CONNECTING, LOCAL_CLOSING, CLOSED], ids=lambda state: state.name)
     def test_queue_ping_when_not_open(self, state: State) -> None:
         conn = Connection(SERVER) if state is CONNECTING else connect(SERVER)

@@ -9,6 +9,7 @@ import pytest
 from deflate_backends import BACKENDS, decode, deflate, every_backend, make_codec, noise, only_with_tracemalloc, payload
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import peak_memory
 
 from wsproto_lite.errors import LocalProtocolError, RemoteProtocolError
 
@@ -22,6 +23,7 @@ EXAMPLES = {
     "two blocks, 7.2.3.5": (["f248050000 00ffff cac9c90700"], b"Hello"),
     "empty, 7.2.3.6": (["00"], b""),
     "empty, without the octet 00": ([""], b""),
+    "nothing in several fragments": (["", "", ""], b""),
     "empty fragments only": (["", "", "00"], b""),
     "empty fragments": (["", "f248cdc9c9", "", "0700", ""], b"Hello"),
     "final block, octet 00 in the next fragment": ([FINAL_HELLO, "00"], b"Hello"),
@@ -281,6 +283,13 @@ def test_final_empty_blocks_are_passed_over(backend: ModuleType, block: str) -> 
     flood = unhex(FINAL_HELLO) + unhex(block) * 100_000
     assert decode(make_codec(counting, level=6), flood[:65_536], flood[65_536:] + b"\x00") == b"Hello"
     assert counting.made <= 5
+
+
+@only_with_tracemalloc
+def test_final_empty_blocks_take_no_memory() -> None:
+    """They are passed over by a pattern that notes each until it has matched."""
+    flood = unhex("0300") * 32_000 + b"\x00"
+    assert peak_memory(lambda: decode(make_codec(), flood)) < 10 * len(flood)
 
 
 @st.composite

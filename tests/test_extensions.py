@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+import slow_codec
+from helpers import feed, frame, handshake
+
+from wsproto_lite import (
+    CLIENT,
+    SERVER,
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Connection,
+    LocalProtocolError,
+    RejectConnection,
+    Request,
+    Settings,
+)
 from wsproto_lite.errors import RemoteProtocolError
 from wsproto_lite.extensions import (
     Codec,
@@ -123,6 +139,106 @@ class TestFinalize:
         with pytest.raises(RemoteProtocolError, match=why) as caught:
             finalize(parse_extensions([answer]), [Reverse("two"), Reverse("three"), PerMessageDeflate()])
         assert caught.value.code == 1010
+
+
+class Custom(Reverse):
+    """Gives what it is told to, or raises it."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+    def accept(self, params: Params) -> Any:
+        return self._give()
+
+    def finalize(self, params: Params) -> Any:
+        return self._give()
+
+    def _give(self) -> Any:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+CODEC = ReverseCodec(0x20)
+
+
+class TestFaultyExtension:
+    """What a user's extension raises, or gives that is no codec, leaves the library as a ProtocolError."""
+
+    @pytest.mark.parametrize(
+        "result",
+        [ZeroDivisionError("x"), RemoteProtocolError("x"), True, (), ((), CODEC, 1), ([1], CODEC), (1, CODEC)],
+        ids=repr,
+    )
+    def test_server(self, result: Any) -> None:
+        with pytest.raises(LocalProtocolError, match="extension 'reverse' can't answer an offer"):
+            negotiate(parse_extensions([b"reverse"]), [Custom(result)])
+
+    def test_client(self) -> None:
+        error = ValueError("x")
+        with pytest.raises(
+            RemoteProtocolError, match="extension 'reverse' can't use the answer of the server"
+        ) as caught:
+            finalize(parse_extensions([b"reverse"]), [Custom(error)])
+        assert (caught.value.code, caught.value.__cause__) == (1010, error)
+
+    def test_client_takes_the_next_that_can(self) -> None:
+        assert finalize(parse_extensions([b"reverse; mode=whole"]), [Custom(ValueError("x")), Reverse()])
+
+    @pytest.mark.parametrize("rsv", [0x80, 0x08, 0xC0, -1, None, "0x40", 64.0], ids=repr)
+    def test_bits_that_are_not_reserved(self, rsv: Any) -> None:
+        """RFC 6455 section 5.2: RSV1, RSV2, RSV3."""
+        why = rf"rsv of codec .* is {rsv!r}; it has no bits but those of 0x70"
+        with pytest.raises(LocalProtocolError, match=why):
+            negotiate(parse_extensions([b"reverse"]), [Custom(((), ReverseCodec(rsv)))])
+        with pytest.raises(RemoteProtocolError, match=why):
+            finalize(parse_extensions([b"reverse"]), [Custom(ReverseCodec(rsv))])
+
+    def test_no_codec(self) -> None:
+        with pytest.raises(LocalProtocolError, match="no attribute 'rsv'"):
+            negotiate(parse_extensions([b"reverse"]), [Custom(((), None))])
+
+    def test_in_a_handshake(self) -> None:
+        """A server can still refuse; a client's last event tells."""
+        request = Connection(CLIENT, Settings(extensions=[Reverse()])).send(Request("/", "localhost"))
+        server = Connection(SERVER, Settings(extensions=[Custom(ZeroDivisionError("x"))]))
+        server.receive_data(request)
+        with pytest.raises(LocalProtocolError):
+            server.send(AcceptConnection())
+        assert server.send(RejectConnection(500)).startswith(b"HTTP/1.1 500 ")
+        client = Connection(CLIENT, Settings(extensions=[Custom(ZeroDivisionError("x"))]))
+        server = Connection(SERVER, Settings(extensions=[Reverse()]))
+        server.receive_data(client.send(Request("/", "localhost")))
+        (event,) = client.receive_data(server.send(AcceptConnection()))
+        assert isinstance(event, CloseConnection)
+        assert event.error is not None
+        assert (event.code, event.error.code) == (1006, 1010)
+
+
+@pytest.mark.parametrize(("rsv", "compress", "sent"), [(0x00, None, b"ab"), (0x30, True, b"ba")], ids=["none", "two"])
+def test_codec_with_other_than_one_bit(rsv: int, compress: bool | None, sent: bytes) -> None:
+    """Without any, messages are left as they are; with several, all of them mark a message."""
+    settings = Settings(extensions=[Reverse(rsv=rsv)])
+    client, server = handshake(settings, settings)
+    assert [codec.rsv for codec in server.extensions] == [rsv]
+    whole = client.send(BytesMessage(b"ab"))
+    assert (whole[0] & 0x70, slow_codec.decode(whole, masked=True, reserved_bits=rsv)[0][0].payload) == (rsv, sent)
+    assert feed(server, whole) == [BytesMessage(b"ab")]
+    fragments = client.send(BytesMessage(b"ab", message_finished=False), compress=compress)
+    assert fragments[0] & 0x70 == rsv
+    assert feed(server, fragments, client.send(BytesMessage(b"cd"))) == [BytesMessage(b"abcd")]
+
+
+@pytest.mark.parametrize("rsv", [0x10, 0x20])
+@pytest.mark.parametrize("fin", [0x80, 0x00], ids=["whole", "fragment"])
+def test_some_of_several_bits(rsv: int, fin: int) -> None:
+    """RFC 6455 section 5.2: a bit without a negotiated meaning fails the connection."""
+    settings = Settings(extensions=[Reverse(rsv=0x30)])
+    _, server = handshake(settings, settings)
+    (event,) = feed(server, frame(SERVER, fin | rsv | 2, b"ab"))
+    assert isinstance(event, CloseConnection)
+    assert (event.code, event.reason) == (1002, f"reserved bits are set in part: {rsv:#x} of 0x30")
 
 
 def test_extension_is_to_be_subclassed() -> None:

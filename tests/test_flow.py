@@ -79,6 +79,16 @@ def test_refusal(phase: Phase, first: int, words: str) -> None:
     assert phase.refusal(first) == words
 
 
+def test_name_ends_the_refusal() -> None:
+    assert Phase("where it must not be").refusal(9) == "ping frame where it must not be"
+
+
 def test_flow_bits_leave_out_the_reserved_ones() -> None:
     """Section 5.2: FIN is the top bit, the opcode the low four, RSV1 to RSV3 between them."""
     assert FLOW_BITS == 0xFF & ~(0x40 | 0x20 | 0x10)
+
+
+def test_phases_compare_by_identity() -> None:
+    """They contain one another, so that a comparison of contents would not end."""
+    assert [PHASES.index(phase) for phase in PHASES] == [0, 1, 2, 3]
+    assert len(set(PHASES)) == 4

@@ -182,6 +182,8 @@ class TestReject:
         assert reject(RejectConnection(426)) == [(b"upgrade", b"websocket"), close, length]
         own = upgrade((b"sec-websocket-version", b"8"))
         assert reject(own) == [(b"sec-websocket-version", b"13"), (b"upgrade", b"websocket"), close, length]
+        given = [(b"content-length", b"0"), (b"x-a", b"b")]
+        assert reject(RejectConnection(426, given)) == [(b"x-a", b"b"), (b"upgrade", b"websocket"), close, length]
 
     def test_own_refusals_can_be_sent(self) -> None:
         for http, own in (("1.1", upgrade((b"host", b""))), ("2", connect((b"sec-websocket-version", b"8")))):
@@ -201,6 +203,7 @@ class TestReject:
     @pytest.mark.parametrize("status_code", [200, 299, None, "403", 403.0], ids=repr)
     def test_status_in_http_2(self, status_code: Any) -> None:
         """RFC 8441 section 5: any 2xx is consent."""
+        assert reject(RejectConnection(300), http="2") == [(b"content-length", b"0")]
         with pytest.raises(LocalProtocolError):
             reject(RejectConnection(status_code), http="2")
 

@@ -76,8 +76,22 @@ def test_plain_connect() -> None:
     assert status(answer) == 400
 
 
-def test_version() -> None:
+def test_origin() -> None:
+    request = connect((b"origin", b"https://example.com"))
+    assert isinstance(request, Request)
+    assert request.origin == "https://example.com"
+
+
+@pytest.mark.parametrize("http", ["2", "3"])
+def test_refusal_of_a_large_head(http: Any) -> None:
+    """RFC 9113 section 8.2.2 leaves no room for Connection."""
+    answer = connect((b"x-a", b"b" * SETTINGS.max_header_size), http=http)
+    assert (status(answer), answer.headers) == (431, [])
+
+
+@pytest.mark.parametrize("http", ["2", "3"])
+def test_version(http: Any) -> None:
     """RFC 9113 section 8.2.2 leaves no room for Upgrade."""
-    answer = connect((b"sec-websocket-version", b"8"))
+    answer = connect((b"sec-websocket-version", b"8"), http=http)
     assert status(answer) == 426
     assert answer.headers == [(b"sec-websocket-version", b"13")]

@@ -265,7 +265,7 @@ TIMEOUTS = ("open_timeout", "ping_interval", "ping_timeout", "close_timeout")
 
 
 @pytest.mark.parametrize("name", TIMEOUTS)
-@pytest.mark.parametrize("value", [0, -1, math.nan, "10", b"1"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "10", b"1"])
 def test_timeouts_are_positive(name: str, value: object) -> None:
     """Nought would be a busy loop, not a way to switch off."""
     with pytest.raises(LocalProtocolError, match=f"{name} is .*; it is a positive number of seconds or None"):

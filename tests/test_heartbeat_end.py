@@ -14,6 +14,7 @@ from helpers import (
     feed,
     frame,
     frames_from,
+    handshake,
     header,
     is_last,
     ping,
@@ -28,17 +29,26 @@ from wsproto_lite import (
     CLIENT,
     SERVER,
     AcceptConnection,
+    BytesMessage,
     CloseConnection,
     CloseInfo,
     Connection,
     Event,
+    PerMessageDeflate,
     RemoteProtocolError,
     Role,
+    Settings,
     State,
 )
 from wsproto_lite.heartbeat import Heartbeat
 
 START = 1000.0
+
+
+def deflating_pair() -> tuple[Connection, Connection]:
+    """Give a client and a server that compress."""
+    settings = Settings(extensions=(PerMessageDeflate(),))
+    return handshake(settings, settings)
 
 
 def ping_from(conn: Connection) -> bytes:
@@ -98,6 +108,46 @@ class TestPongs:
             assert heartbeat.deadline() == now + 5
         assert len(heartbeat.tick(START + 1020 + 5)) == 1
 
+    def test_what_is_held_back_is_life(self) -> None:
+        """The Pong came, behind messages that a slow caller is yet to take."""
+        client, conn = deflating_pair()
+        heartbeat = Heartbeat(conn, START)
+        heartbeat.tick(START + 20)
+        data = b"".join(client.send(BytesMessage(bytes(1 << 20))) for _ in range(3))
+        assert len(conn.receive_data(data + pong(SERVER, ping_from(conn)))) == 1
+        events: list[Event] = []
+        now = START + 20
+        while conn.has_pending:
+            now += 30
+            assert heartbeat.tick(now) == []
+            assert heartbeat.deadline() == now + 20
+            events += conn.receive_data(b"")
+        assert [type(event).__name__ for event in events] == ["BytesMessage", "BytesMessage", "Pong"]
+        assert heartbeat.tick(now) == []
+        assert conn.state is State.OPEN
+
+    @both_roles
+    def test_close_that_is_held_back_is_life(self, role: Role) -> None:
+        conn = connect(role)
+        heartbeat = Heartbeat(conn, START)
+        heartbeat.tick(START + 20)
+        assert len(conn.receive_data(text(role, "last words") + close(role))) == 1
+        heartbeat.tick(START + 21)
+        assert heartbeat.tick(START + 100) == []
+        assert conn.receive_data(b"") == [CloseConnection(1000)]
+
+    def test_unwritten_ping_has_a_deadline(self) -> None:
+        """A Pong that nobody asked for answers one Ping, not those after it, even if none of them was written."""
+        conn = connect(SERVER)
+        heartbeat = Heartbeat(conn, START)
+        heartbeat.tick(START + 20)
+        feed(conn, pong(SERVER, b"unasked"))
+        assert heartbeat.tick(START + 40) == []
+        assert heartbeat.deadline() == START + 60
+        (event,) = heartbeat.tick(START + 60)
+        assert isinstance(event, CloseConnection)
+        assert event.code == 1011
+
     def test_bytes_count_without_a_tick_in_between(self) -> None:
         """When exactly they came is not known: the deadline is moved from when they are seen."""
         conn = connect(SERVER)
@@ -155,10 +205,10 @@ class TestPongs:
         """There is one last event, whichever comes first."""
         conn = connect(SERVER)
         heartbeat = Heartbeat(conn, START)
-        heartbeat.tick(START + 20)
+        conn.send(CloseConnection())
+        heartbeat.tick(START + 1)
         conn.receive_data(text(SERVER, "x") + close(SERVER))
-        heartbeat.tick(START + 21)
-        assert len(heartbeat.tick(START + 41)) == 1
+        assert len(heartbeat.tick(START + 11)) == 1
         assert conn.receive_data(b"") == []
 
 

@@ -396,3 +396,24 @@ class TestCodecs:
             calls.append(one.receive(b""))
         assert one.ending == RemoteProtocolError(f"message inflates to more than {MIN_INFLATED + 10} bytes", 1009)
         assert sum(len(event.data) for events in calls for event in events) <= MIN_INFLATED + 10
+
+    def test_small_whole_ones_are_bounded_in_one_call(self) -> None:
+        """Rule 8: one call gives at most 1 MiB beyond its first message, however many messages that is."""
+        one = receiver(Repeat(1000))
+        calls = [one.receive(data_frame(FIN | RSV1 | BINARY, bytes(50)) * 50)]
+        while one.has_pending:
+            calls.append(one.receive(b""))
+        assert [len(events) for events in calls] == [21, 21, 8]
+
+    def test_marked_message_within_another(self) -> None:
+        """Section 5.4: fragments of one message are never mixed with another's, marked or not."""
+        one = receiver(Repeat(3))
+        assert receive(one, data_frame(TEXT, b"a") + data_frame(FIN | RSV1 | TEXT, b"b")) == []
+        assert one.ending == RemoteProtocolError("text frame inside a fragmented text message")
+
+    @pytest.mark.parametrize(("delivery", "finished"), [("frame", [True]), ("piece", [False, False, True])])
+    def test_flags_of_an_inflated_frame(self, delivery: Any, finished: list[bool]) -> None:
+        """However many slices it inflates to, it ends once."""
+        one = receiver(Repeat(CHUNK), delivery=delivery)
+        events = receive(one, data_frame(FIN | RSV1 | BINARY, b"abc"))
+        assert [(event.frame_finished, event.message_finished) for event in events] == [(end, end) for end in finished]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import zlib
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -127,7 +128,6 @@ for _side in ("server", "client"):
 
 BAD_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "bare client bits": ({}, "; client_max_window_bits"),
-    "more client bits than offered": ({"client_max_window_bits": 10}, "; client_max_window_bits=11"),
     "more server bits than offered": ({"server_max_window_bits": 10}, "; server_max_window_bits=11"),
     "offered server bits missing": ({"server_max_window_bits": 10}, ""),
     "offered server flag missing": ({"server_no_context_takeover": True}, "; client_no_context_takeover"),
@@ -165,6 +165,19 @@ class TestStrict:
         with pytest.raises(RemoteProtocolError, match=NAME) as caught:
             finish(answer, **settings)
         assert caught.value.code == 1010
+
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            ("; server_max_window_bits", "has server_max_window_bits with no value"),
+            ("; server_max_window_bits=7", "has server_max_window_bits with the value '7'"),
+        ],
+        ids=["no value", "value"],
+    )
+    def test_words_of_a_bad_value(self, answer: str, words: str) -> None:
+        with pytest.raises(RemoteProtocolError) as caught:
+            finish(answer)
+        assert str(caught.value) == f"{NAME} {words}"
 
     def test_client_fails_client_bits_that_were_not_offered(self) -> None:
         """RFC 7692 section 7.1.2.2."""
@@ -236,9 +249,10 @@ def test_a_client_does_without_what_says_nothing() -> None:
 
 
 def test_a_client_keeps_to_its_own_limits() -> None:
-    """Sections 7.1.1.2 and 7.1.2.2: what it offers for itself holds even if the answer doesn't mention it."""
-    codec = finish("", client_max_window_bits=10, client_no_context_takeover=True)
-    assert (reach(codec), takes_over(codec)) == (10, False)
+    """Sections 7.1.1.2 and 7.1.2.2: what it offers for itself holds even if the answer has more, or doesn't tell."""
+    for answer in ("", "; client_max_window_bits=12"):
+        codec = finish(answer, client_max_window_bits=10, client_no_context_takeover=True)
+        assert (reach(codec), takes_over(codec)) == (10, False)
 
 
 BAD_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -252,6 +266,8 @@ BAD_ARGUMENTS: dict[str, dict[str, Any]] = {
     "threshold None": {"threshold": None},
     "level 10": {"level": 10},
     "level text": {"level": "6"},
+    "level True": {"level": True},
+    "mem_level True": {"mem_level": True},
     "mem_level 0": {"mem_level": 0},
     "mem_level 10": {"mem_level": 10},
     "mem_level None": {"mem_level": None},
@@ -276,6 +292,17 @@ class TestConfiguration:
         assert {extension: 1}[PerMessageDeflate()] == 1
         assert extension != PerMessageDeflate(level=9)
 
+    def test_copies(self) -> None:
+        extension = PerMessageDeflate(level=9)
+        assert copy.copy(extension) == copy.deepcopy(extension) == extension
+        assert replace(extension, level=1) == PerMessageDeflate(level=1)
+
+    def test_codec_tells_what_was_agreed(self) -> None:
+        codec = finish("; server_max_window_bits=9; client_no_context_takeover", client_max_window_bits=8)
+        assert repr(codec) == (
+            "<DeflateCodec zlib, compress_bits=8, compress_takeover=False, decompress_bits=9, decompress_takeover=True>"
+        )
+
     @every_backend
     def test_level_and_backend(self, backend: ModuleType) -> None:
         message = noise(1000).translate(bytes(range(16)) * 16)
@@ -296,6 +323,19 @@ class TestConfiguration:
             codec = finish("", level=level, backend=backend)
             encoded.append(codec.encode(message, final=True))
         assert encoded[0] == encoded[1] != encoded[2]
+
+    def test_defaults(self) -> None:
+        """A memory level of 5 for compressors, and no message is too small to compress."""
+        assert PerMessageDeflate() == PerMessageDeflate(
+            server_no_context_takeover=False,
+            client_no_context_takeover=False,
+            server_max_window_bits=None,
+            client_max_window_bits=None,
+            level=None,
+            mem_level=5,
+            threshold=0,
+            backend=zlib,
+        )
 
     def test_threshold(self) -> None:
         codec = finish("", threshold=10)

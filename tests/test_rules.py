@@ -293,7 +293,7 @@ class TestRule2WireOrder:
 class TestRule3NothingIsRaised:
     """receive_data and receive_eof raise nothing but TypeError for a wrong argument type."""
 
-    @pytest.mark.parametrize("data", [None, "text", 7, [1, 2], object()], ids=repr)
+    @pytest.mark.parametrize("data", [None, "text", 7, [1, 2], object()], ids=lambda data: type(data).__name__)
     @both_roles
     def test_wrong_type(self, role: Role, data: Any) -> None:
         for connection in (Connection(role), connect(role)):

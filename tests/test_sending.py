@@ -260,6 +260,13 @@ class TestExtensions:
         with pytest.raises(LocalProtocolError, match=f"compress is {compress} on a control frame"):
             sender(Repeat(2)).encode(event, compress)
 
+    @pytest.mark.parametrize("compress", [0, 1, "no", b""], ids=repr)
+    @pytest.mark.parametrize("codecs", [(), (Repeat(2),)], ids=["plain", "codec"])
+    def test_is_a_bool_or_none(self, codecs: Any, compress: Any) -> None:
+        for event in (TextMessage("x"), BytesMessage(b"x", True, False)):
+            with pytest.raises(LocalProtocolError, match=f"compress is {compress!r}; it must be True, False or None"):
+                sender(*codecs).encode(event, compress)
+
     @pytest.mark.parametrize("compress", [True, False])
     def test_never_later_fragments(self, compress: bool) -> None:
         one = sender(Repeat(2))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wsproto_lite import CLIENT, Connection, LocalProtocolError, Ping, Settings
-from wsproto_lite.extensions import PerMessageDeflate
+from wsproto_lite.extensions import Extension, PerMessageDeflate
 
 
 def test_defaults() -> None:
@@ -77,6 +77,20 @@ def test_extensions_are_a_sequence(value: Any) -> None:
 def test_each_is_an_extension(value: Any) -> None:
     with pytest.raises(LocalProtocolError, match=r"extensions has .*; an Extension is needed"):
         Settings(extensions=[value])
+
+
+@pytest.mark.parametrize("name", [None, 7, b"x", "", "a b", "x;y", "\u20ac", "\ud800"], ids=ascii)
+def test_each_extension_has_a_name(name: Any) -> None:
+    """Not only when a handshake needs it."""
+
+    class Named(Extension):
+        pass
+
+    with pytest.raises(LocalProtocolError, match="with name None; it must be a token"):
+        Settings(extensions=[Named()])
+    Named.name = name
+    with pytest.raises(LocalProtocolError, match=r"extensions has .* with name .*; it must be a token"):
+        Settings(extensions=[Named()])
 
 
 @pytest.mark.parametrize("value", ["https://example.com", b"https://example.com", 7], ids=repr)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
-from deflate_backends import TAIL, deflate, noise, payload
-from helpers import RSV1, both_roles, feed, frame, handshake, only_code
+from deflate_backends import BACKENDS, TAIL, deflate, noise, payload
+from helpers import RSV1, both_roles, byte_by_byte, feed, frame, handshake, only_code
 from slow_codec import BINARY, CONTINUATION, FIN
 
 from wsproto_lite import CLIENT, BytesMessage, Connection, PerMessageDeflate, Role, Settings
@@ -45,6 +46,27 @@ class TestFinalBlock:
         for _ in range(2):
             assert feed(connection, *fragments(role, *pieces)) == [BytesMessage(b"".join(words))]
         assert feed(connection, *fragments(role, payload(b"Hello"))) == [BytesMessage(b"Hello")]
+
+
+class TestEmptyMessage:
+    """However many fragments without payload a message has, and however they are read, it is empty."""
+
+    @both_roles
+    @each_takeover
+    @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.__name__)
+    @pytest.mark.parametrize("count", [1, 2, 3])
+    @pytest.mark.parametrize("delivery", ["message", "frame", "piece"])
+    def test_no_payload_at_all(
+        self, role: Role, config: dict[str, Any], backend: ModuleType, count: int, delivery: str
+    ) -> None:
+        frames = fragments(role, *[b""] * count)
+        for chunks in (frames, [b"".join(frames)], byte_by_byte(b"".join(frames))):
+            connection = opened(role, {**config, "backend": backend}, delivery=delivery)
+            for _ in range(2):
+                events = feed(connection, *chunks)
+                finished = [True] if delivery == "message" else [False] * (count - 1) + [True]
+                assert events == [BytesMessage(b"", True, is_last) for is_last in finished]
+            assert feed(connection, *fragments(role, payload(b"Hello"))) == [BytesMessage(b"Hello")]
 
 
 LIMIT = 10_000

@@ -6,7 +6,6 @@ Knows payload. Not frames, nor when a message may begin or go on.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from .codec import CHUNK, UTF8_INVALID, UTF8_START, Body, check_utf8, incomplete_tail, invalid_utf8
@@ -14,6 +13,9 @@ from .constants import CloseCode
 from .errors import RemoteProtocolError
 from .events import BytesMessage, EncodedTextMessage, Message, TextMessage
 from .extensions import Codec
+
+PARTS = 16
+"""Inflated text is kept in parts of a chunk, or of this fraction of what has come, if that is more."""
 
 
 class IncomingMessage:
@@ -28,7 +30,7 @@ class IncomingMessage:
         self._size = 0
         self._utf8 = UTF8_START
         self.body = Body()
-        self._parts: list[str] | None = None
+        self._parts: list[bytes] | None = None
         self.codecs = codecs
 
     def decode(self, piece: bytes, *, final: bool) -> Iterator[tuple[bytes, bool]]:
@@ -42,10 +44,10 @@ class IncomingMessage:
             return
         yield from self._check(self._inflate(self.codecs, piece, final), final)
 
-    def decode_rest(self, first: bytes) -> Iterator[tuple[bytes, bool]]:
-        """Do as `decode` with a whole message, of which `first` is what decode_slice made of it."""
-        slices = self._inflate(self.codecs, b"", True) if self.codecs[0].has_pending else iter(())
-        yield from self._check(itertools.chain(((first, not self.codecs[0].has_pending),), slices), True)
+    def decode_rest(self, first: bytes, *, has_more: bool) -> Iterator[tuple[bytes, bool]]:
+        """Do as `decode` with a whole message, of which decode_slice has made `first`, and may make more."""
+        slices = self._inflate(self.codecs, b"", True) if has_more else iter(())
+        yield from self._check(itertools.chain(((first, not has_more),), slices), True)
 
     def _check(self, slices: Iterable[tuple[bytes, bool]], final: bool) -> Iterator[tuple[bytes, bool]]:
         for data, is_last in slices:
@@ -68,10 +70,9 @@ class IncomingMessage:
         for data, is_last in pieces:
             while True:
                 room = None if self._limit is None else self._limit - self._size
-                output = decode_slice(outer, data, room, final=final and is_last)
-                done = is_last and not outer.has_pending
-                yield output, done
-                if not outer.has_pending:
+                output, has_more = decode_slice(outer, data, room, final=final and is_last)
+                yield output, is_last and not has_more
+                if not has_more:
                     break
                 data = b""
 
@@ -81,10 +82,9 @@ class IncomingMessage:
             self.body.append(data)
         else:
             self.body = Body(data)
-        if self.codecs and self._text and not self._as_bytes and self.body.size >= CHUNK:
-            # Made of it all at the end, the text would be there beside all the bytes.
+        if self.codecs and self._text and not self._as_bytes and self.body.size >= max(CHUNK, self._size // PARTS):
             self._parts = self._parts or []
-            self._parts.append(self._take_code_points().decode())
+            self._parts.append(self._take_code_points())
 
     def _take_code_points(self) -> bytes:
         data = self.body.take()
@@ -101,33 +101,39 @@ class IncomingMessage:
         data = self._take_code_points()
         if self._as_bytes:
             return EncodedTextMessage(data, frame_finished, message_finished)
-        text = data.decode()
-        if self._parts is not None:
-            self._parts.append(text)
-            text = join(self._parts)
-            self._parts = None
-        return TextMessage(text, frame_finished, message_finished)
+        if self._parts is None:
+            return TextMessage(data.decode(), frame_finished, message_finished)
+        parts, self._parts = self._parts, None
+        parts.append(data)
+        return TextMessage(decode_parts(parts), frame_finished, message_finished)
 
 
-def append_all(parts: list[str]) -> str:
-    """Join the parts, and let go of each: CPython appends to a text in place that nothing else refers to."""
+def decode_parts(parts: list[bytes]) -> str:
+    """Make a text of its parts, and let go of each: at no time is all of it there as bytes and as characters.
+
+    That takes what CPython alone does, append in place to a text that nothing else refers to. io.StringIO and "".join
+    both have the text twice. Where it can't append in place, PARTS bounds the copying.
+    """
     parts.reverse()
     text = ""
-    for _ in range(len(parts)):
-        text += parts.pop()
+    while parts:
+        text += parts.pop().decode()
     return text
 
 
-join = append_all if sys.implementation.name == "cpython" else "".join
-
 # From 3.11 on it does so once the loop has run often enough: without this, the first long text would be there twice.
-append_all(["a"] * 100)
+decode_parts([b"a"] * 100)
 
 
-def decode_slice(codec: Codec, data: bytes, room: int | None, *, final: bool) -> bytes:
-    """Let `codec` decode, by at most a chunk and at most 1 byte more than there is room. Raises RemoteProtocolError."""
+def decode_slice(codec: Codec, data: bytes, room: int | None, *, final: bool) -> tuple[bytes, bool]:
+    """Let `codec` decode, by at most a chunk and at most 1 byte more than there is room; tell whether it has more.
+
+    Raises RemoteProtocolError.
+    """
     try:
-        return codec.decode(data, final=final, max_length=CHUNK if room is None else min(CHUNK, room + 1))
+        output = codec.decode(data, final=final, max_length=CHUNK if room is None else min(CHUNK, room + 1))
+        # What is no buffer is an error of the codec's, like what it raises.
+        return output if type(output) is bytes else bytes(memoryview(output)), codec.has_pending
     except RemoteProtocolError:
         raise
     except Exception as error:

@@ -41,12 +41,20 @@ NOT_REFUSED = (0, 101)
 class Connection:
     """The WebSocket protocol (RFC 6455, RFC 7692) for one connection, client or server.
 
-    `role` is our side's. A client begins with `send(Request(...))`; a server feeds what it reads to receive_data,
-    gets a Request and answers it with `send(AcceptConnection(...))` or `send(RejectConnection(...))`.
+    A client begins with `send(Request(...))`. A server gives what it reads to `receive_data`, gets a Request, and
+    answers with `send(AcceptConnection(...))` or `send(RejectConnection(...))`. Where several threads or tasks use a
+    connection, one lock has to cover a send and the write of what it returns. Raises LocalProtocolError for a role or
+    settings that are none.
 
-    `state`, `subprotocol`, `extensions` (the codecs negotiated) and `close_info` tell where it stands.
-    `bytes_received` counts every byte given to receive_data. `should_shutdown`: nothing more will be sent, so flush
-    and half-close. `should_close`: close the transport. One lock has to cover a send and the write of what it returns.
+    role: which side we are.
+    settings: what the connection allows and does by itself; shared by any number of connections.
+    state: where it stands.
+    subprotocol: what was agreed on, None without.
+    extensions: the codecs that were agreed on, in the order of the response.
+    close_info: how it has ended, or how far it has got with that.
+    bytes_received: every byte given to `receive_data`, those of the handshake included.
+    should_shutdown: nothing more will be sent. Flush, then half-close (RFC 6455 section 7.1.1).
+    should_close: close the transport.
     """
 
     __slots__ = (
@@ -115,8 +123,9 @@ class Connection:
         self._upgrade = None
         # Section 5.1: a client masks all that it sends, a server nothing.
         from_client = self.role is SERVER
-        self._receiver = Receiver(self.settings, masked=from_client, codecs=self.extensions)
-        self._sender = Sender(None if self.role is SERVER else self.settings.masking_keys, self.extensions)
+        codecs = tuple([codec for codec in self.extensions if codec.rsv])
+        self._receiver = Receiver(self.settings, masked=from_client, codecs=codecs)
+        self._sender = Sender(None if self.role is SERVER else self.settings.masking_keys, codecs)
 
     # ---- bytes in ----
 
@@ -209,7 +218,7 @@ class Connection:
     def _refuse(self, upgrade: ServerUpgrade, event: RejectConnection) -> RejectConnection:
         self._output = upgrade.reject(event)
         self._refused = upgrade
-        self._end(self.role, f"refused {event.status_code} by us: {event.error}")
+        self._end(self.role, _described(f"refused {event.status_code} by us", str(event.error)))
         return event
 
     @property
@@ -308,11 +317,11 @@ class Connection:
         return len(self._output) + sum(self._sender.frame_size(len(payload)) for payload in self._receiver.pings)
 
     def queue_ping(self, payload: bytes) -> None:
-        """Have data_to_send() return a Ping, unless one is there still or the connection isn't open."""
-        if self.state is OPEN and not self._output:
+        """Have data_to_send() return a Ping, or the one that is there still, unless the connection isn't open."""
+        if self.state is OPEN:
             assert self._sender is not None
             assert self._receiver is not None
-            self._output = self._sender.encode(Ping(payload))
+            self._output = self._output or self._sender.encode(Ping(payload))
             self._receiver.last_pong = None
 
     @property
@@ -400,7 +409,12 @@ class Connection:
         code = error.code if code is None else code
         lost = code == CloseCode.ABNORMAL_CLOSURE
         reply = None if lost else CloseConnection(code, _cut(str(error)))
-        self._end(None if lost else self.role, _cause(code, "" if lost else "us", str(error)), reply)
+        cause = _cause(code, "" if lost else "us", str(error))
+        sent = self.close_info.sent
+        if sent is not None and not lost:
+            # There is one Close, and ours had another code.
+            cause = _described(f"failed {code} after our close {sent[0]}", str(error))
+        self._end(None if lost else self.role, cause, reply)
         if lost:
             self.should_shutdown = self.should_close = True
         return CloseConnection(code, str(error), error)
@@ -463,7 +477,13 @@ def _lost(text: str) -> RemoteProtocolError:
 
 
 def _cause(code: int, by: str, text: str) -> str:
-    return f"closed {int(code)}" + (f" by {by}" if by else "") + (f": {text}" if text else "")
+    return _described(f"closed {int(code)}" + (f" by {by}" if by else ""), text)
+
+
+def _described(what: str, text: str) -> str:
+    # In a log, a line feed of the peer's would begin a line of its own, and an escape would speak to the terminal.
+    printable = "".join([letter if letter.isprintable() else repr(letter)[1:-1] for letter in text])
+    return f"{what}: {printable}" if text else what
 
 
 def _cut(reason: str) -> str:

@@ -37,6 +37,7 @@ class DeflateCodec:
     """
 
     __slots__ = (
+        "_agreed_bits",
         "_backend",
         "_compress_bits",
         "_compressor",
@@ -69,6 +70,7 @@ class DeflateCodec:
         self._backend: Any = backend
         self._level = level
         self._mem_level = mem_level
+        self._agreed_bits = compress_bits
         self._compress_bits = _real_bits(backend, level, compress_bits, mem_level)
         self._threshold = threshold
         self._keeps_compressor = compress_takeover
@@ -79,6 +81,14 @@ class DeflateCodec:
         self._window: bytearray | None = None
         self.has_pending = False
 
+    def __repr__(self) -> str:
+        """Tell what was agreed on."""
+        return (
+            f"<DeflateCodec {self._backend.__name__}, "
+            f"compress_bits={self._agreed_bits}, compress_takeover={self._keeps_compressor}, "
+            f"decompress_bits={self._window_size.bit_length() - 1}, decompress_takeover={self._keeps_window}>"
+        )
+
     def decode(self, data: bytes, *, final: bool, max_length: int) -> bytes:
         """Decompress a piece of a message into at most `max_length` (>= 1) bytes (RFC 7692 section 7.2.2).
 
@@ -87,11 +97,12 @@ class DeflateCodec:
         """
         if max_length < 1:
             raise LocalProtocolError(f"max_length is {max_length}; it must be at least 1: to zlib, 0 means no limit")
+        if self._inflation is None and not data:
+            # The message begins with the first octet, and may have none: section 7.2.3.6 has one for an empty message,
+            # but zlib gives some senders none for the second in a row. We take it, in any number of fragments.
+            return b""
         if self._inflation is not None or not final:
             return self._inflate(data, max_length, final=final)
-        if not data:
-            # Section 7.2.3.6 has one octet here, but zlib gives some senders none for the second in a row. We take it.
-            return b""
         # A whole message in one step, the common case.
         whole = data + END
         try:
@@ -130,8 +141,8 @@ class DeflateCodec:
     def encode(self, data: bytes | bytearray | memoryview, *, final: bool) -> bytes:
         """Compress a piece of a message, so that the peer can decompress all of it (RFC 7692 section 7.2.1).
 
-        The result is longer than `data` by at most 1 byte, and 5 for each 65,535 begun. A message in a thousand
-        fragments may so grow by 5,000 bytes: more than a peer like ourselves takes if its limit is below 32 KiB.
+        The result is longer than `data` by at most 1 byte, and 5 for each 65,535 begun. A peer like
+        ourselves allows for it, in every fragment.
         """
         if not data:
             payload = _EMPTY if final else b""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol, Union
 
+from .codec import RESERVED_BITS
 from .constants import CloseCode
 from .deflate import DeflateCodec
 from .errors import LocalProtocolError, RemoteProtocolError
@@ -32,7 +33,10 @@ class Codec(Protocol):
 
     @property
     def rsv(self) -> int:
-        """Bits of the first byte that mark a message: 0x40, 0x20, 0x10."""
+        """Bits of the first byte that mark a message, all of them together: 0x40, 0x20, 0x10 or their sum.
+
+        0 is for an extension that leaves messages as they are: neither `decode` nor `encode` is called.
+        """
 
     @property
     def has_pending(self) -> bool:
@@ -41,7 +45,8 @@ class Codec(Protocol):
     def decode(self, data: bytes, *, final: bool, max_length: int) -> bytes:
         """Turn a piece of payload as received into at most `max_length` (>= 1) bytes of message.
 
-        Raises RemoteProtocolError (1007) for data that can't be decoded.
+        Raises RemoteProtocolError (1007) for data that can't be decoded. Whatever else it raises, or returns instead of
+        bytes, ends the connection in the same way.
         """
 
     def wants(self, size: int | None) -> bool:
@@ -54,12 +59,14 @@ class Codec(Protocol):
 class Extension:
     """Immutable configuration of an extension, shared by any number of connections. Subclass it.
 
-    What `accept` and `finalize` raise beyond what is said here reaches whoever called the connection.
+    What `accept` raises, or returns that is no answer, makes send(AcceptConnection()) raise LocalProtocolError. What
+    `finalize` raises fails the handshake.
     """
 
     __slots__ = ()
 
     name: str
+    """A token, as it is in Sec-WebSocket-Extensions."""
 
     def offer(self) -> Params:
         """Client: the parameters to offer."""
@@ -80,19 +87,32 @@ def negotiate(
     """Server: choose from what a client offers. Returns the elements to answer, and a codec for each.
 
     Extensions come in order of our preference, offers of one name in the client's (RFC 7692 section 5). What would
-    use a reserved bit that is taken is declined. Names are compared exactly.
+    use a reserved bit that is taken is declined. Names are compared exactly. Raises LocalProtocolError for an extension
+    that can't do its part.
     """
     offers = tuple(offers)
     answers: list[ExtensionOffer] = []
     codecs: list[Codec] = []
     for extension in extensions:
         for name, params in offers:
-            accepted = extension.accept(params) if name == extension.name else None
+            accepted = _accept(extension, params) if name == extension.name else None
             if accepted is not None and not _uses_taken_bit(accepted[1], codecs):
-                answers.append((name, tuple(accepted[0])))
+                answers.append((name, accepted[0]))
                 codecs.append(accepted[1])
                 break
     return tuple(answers), tuple(codecs)
+
+
+def _accept(extension: Extension, params: Params) -> tuple[tuple[tuple[str, str | None], ...], Codec] | None:
+    try:
+        accepted = extension.accept(params)
+        if accepted is None:
+            return None
+        answer, codec = accepted
+        return tuple([(name, value) for name, value in answer]), _checked(codec)
+    except Exception as error:
+        # An extension of the user's own.
+        raise LocalProtocolError(f"extension {extension.name!r} can't answer an offer: {error!r}") from error
 
 
 def finalize(answers: Iterable[ExtensionOffer], extensions: Iterable[Extension]) -> tuple[Codec, ...]:
@@ -121,10 +141,21 @@ def _finalize_one(name: str, params: Params, extensions: Iterable[Extension]) ->
     for extension in extensions:
         if extension.name == name:
             try:
-                return extension.finalize(params)
+                return _checked(extension.finalize(params))
             except RemoteProtocolError as refusal:
                 error = refusal
+            except Exception as cause:
+                # An extension of the user's own: whatever it raises, receive_data doesn't.
+                error = _refusal(f"extension {shown(name)} can't use the answer of the server: {cause!r}")
+                error.__cause__ = cause
     raise error
+
+
+def _checked(codec: Codec) -> Codec:
+    rsv = codec.rsv
+    if not isinstance(rsv, int) or rsv & ~RESERVED_BITS:
+        raise LocalProtocolError(f"rsv of codec {codec!r} is {rsv!r}; it has no bits but those of {RESERVED_BITS:#x}")
+    return codec
 
 
 def _uses_taken_bit(codec: Codec, codecs: Iterable[Codec]) -> bool:
@@ -178,7 +209,10 @@ class PerMessageDeflate(Extension):
         the bytes; its level 0 as little time as zlib-ng's 1, and twice the bytes.
     mem_level: of a compressor, 1 to 9.
     threshold: bytes; whole messages of less are sent plain.
-    backend: a module with zlib's API, such as isal.isal_zlib or zlib_ng.zlib_ng.
+    backend: a module with zlib's API, such as isal.isal_zlib or zlib_ng.zlib_ng. ISA-L may keep the last few bytes of a
+        piece until the next comes: with delivery by frame or piece, events then have them later, depending on how the
+        input is split; messages are the same. A peer that compresses with ISA-L at level 0 makes data that doesn't
+        compress longer, by up to a third: more than a message of nearly `max_message_size` may grow on the wire.
     """
 
     __slots__ = (
@@ -224,6 +258,9 @@ class PerMessageDeflate(Extension):
         for name in (_SERVER_MAX_BITS, _CLIENT_MAX_BITS):
             if values[name] is not None and (type(values[name]) is not int or not 8 <= values[name] <= 15):
                 raise LocalProtocolError(f"{name} is {values[name]!r}; it must be 8 to 15, or None")
+        for name in ("level", "mem_level"):
+            if isinstance(values[name], bool):
+                raise LocalProtocolError(f"{name} is {values[name]!r}; it must be a number")
         if type(threshold) is not int or threshold < 0:
             raise LocalProtocolError(f"threshold is {threshold!r}; it must be a number of bytes")
         try:
@@ -232,6 +269,14 @@ class PerMessageDeflate(Extension):
         except Exception as error:
             text = f"{backend!r} can't compress with level {level!r} and mem_level {mem_level!r}: {error}"
             raise LocalProtocolError(text) from error
+
+    def __copy__(self) -> PerMessageDeflate:
+        """Return itself, as it is immutable. What copy does otherwise sets attributes."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PerMessageDeflate:
+        """Return itself. A module can't be copied, besides."""
+        return self
 
     def _level(self) -> int:
         default: int = _DEFAULT_LEVELS.get(getattr(self.backend, "__name__", "")) or self.backend.Z_DEFAULT_COMPRESSION
@@ -285,10 +330,13 @@ class PerMessageDeflate(Extension):
                 raise _refusal(f"server accepted {self.name} without {name}, which was offered")
         if _CLIENT_MAX_BITS in agreed and _CLIENT_MAX_BITS not in offered:
             raise _refusal(f"server accepted {self.name} with {_CLIENT_MAX_BITS}, which was not offered")
-        for name in (_SERVER_MAX_BITS, _CLIENT_MAX_BITS):
-            limit = offered.get(name, _DEFAULT_BITS)
-            if agreed.setdefault(name, limit) > limit:
-                raise _refusal(f"server accepted {self.name} with {name}={agreed[name]}; the limit is {limit}")
+        limit = offered.get(_SERVER_MAX_BITS, _DEFAULT_BITS)
+        bits = agreed.setdefault(_SERVER_MAX_BITS, limit)
+        if bits > limit:
+            raise _refusal(f"server accepted {self.name} with {_SERVER_MAX_BITS}={bits}; the limit is {limit}")
+        # Section 7.1.2.2: a number in our offer says that we use no more, even if the answer has more, or none.
+        limit = offered.get(_CLIENT_MAX_BITS, _DEFAULT_BITS)
+        agreed[_CLIENT_MAX_BITS] = min(agreed.get(_CLIENT_MAX_BITS, limit), limit)
         if _CLIENT_NO_TAKEOVER in offered:
             agreed[_CLIENT_NO_TAKEOVER] = 1
         return self._codec(agreed, ours="client", theirs="server")

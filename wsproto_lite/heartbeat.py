@@ -5,6 +5,8 @@ Knows the state of a connection and how many bytes it has received. Must not kno
 
 from __future__ import annotations
 
+import math
+
 from .connection import Connection
 from .constants import CloseCode, State
 from .errors import LocalProtocolError, RemoteProtocolError
@@ -19,7 +21,8 @@ class Heartbeat:
     now: the time, here and in `tick`.
     open_timeout: from here until the connection is open, a server's own answer included.
     ping_interval: between Pings, while the connection is open and no Ping is unanswered.
-    ping_timeout: from a Ping to its Pong. Any byte that comes begins it anew: a large frame under way is life, too.
+    ping_timeout: from a Ping to its Pong. Any byte that comes begins it anew: a large frame under way is life, too. So
+        is what has come and waits in the connection for the caller, see its `has_pending`.
     close_timeout: from the first tick that finds the connection closing until should_close.
 
     Wait for input until deadline(), which may change whenever the connection does. Feed what has come to the connection
@@ -124,7 +127,8 @@ class Heartbeat:
             if conn.last_pong == payload:
                 self.latency = now - sent_at
         if self._pong_deadline is not None:
-            if conn.bytes_received != self._received:
+            # What is held back may be the Pong, or the peer's Close: then it is the caller who is slow.
+            if conn.bytes_received != self._received or conn.has_pending:
                 self._pong_deadline = _after(now, self._ping_timeout)
             elif now >= self._pong_deadline:
                 text = f"nothing came for {self._ping_timeout} seconds after a ping"
@@ -160,5 +164,6 @@ def _after(now: float, seconds: float | None) -> float | None:
 
 def _check(name: str, seconds: float | None) -> None:
     # Written so that a NaN does not pass.
-    if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 < seconds < math.inf):
         raise LocalProtocolError(f"{name} is {seconds!r}; it is a positive number of seconds or None")

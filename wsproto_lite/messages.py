@@ -389,10 +389,10 @@ class Receiver(Decoder):
         """Take a whole message that an extension has marked: in one step if it is small, which saves 7 us of 10."""
         codec = self._codecs[0]
         limit = self._settings.max_message_size
-        data = decode_slice(codec, piece, limit, final=True)
-        if codec.has_pending or (limit is not None and len(data) > limit):
+        data, has_more = decode_slice(codec, piece, limit, final=True)
+        if has_more or (limit is not None and len(data) > limit):
             self._message = self._begin_message(head)
-            self._deliver(head, self._message.decode_rest(data), events)
+            self._deliver(head, self._message.decode_rest(data, has_more=has_more), events)
             return
         self._inflated += len(data)
         if head & OPCODE == BINARY:
@@ -405,7 +405,12 @@ class Receiver(Decoder):
         events.append(TextMessage(text) if self._as_str else EncodedTextMessage(data))
 
     def _begin_message(self, head: int) -> IncomingMessage:
-        codecs = [codec for codec in reversed(self._codecs) if codec.rsv & head] if head & RESERVED_BITS else ()
+        codecs: Sequence[Codec] = ()
+        if head & RESERVED_BITS:
+            codecs = [codec for codec in reversed(self._codecs) if codec.rsv & head]
+            for codec in codecs:
+                if codec.rsv & ~head:
+                    raise RemoteProtocolError(f"reserved bits are set in part: {codec.rsv & head:#x} of {codec.rsv:#x}")
         return IncomingMessage(
             text=head & OPCODE == Opcode.TEXT,
             as_bytes=self._settings.text_as_bytes,

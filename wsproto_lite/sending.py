@@ -63,6 +63,8 @@ class Sender:
         return 2 + payload_size + (0 if self.keys is None else 4)
 
     def _advance(self, event: Event, compress: bool | None) -> Frame:
+        if compress is not None and not isinstance(compress, bool):
+            raise LocalProtocolError(f"compress is {compress!r}; it must be True, False or None")
         advance = _ADVANCE.get(type(event)) or _find_for_subclass(event)
         return advance(self, event, compress)
 

@@ -11,6 +11,7 @@ from typing import Callable, Literal, Union
 from .codec import MaskingKeys
 from .errors import LocalProtocolError
 from .extensions import Extension
+from .headers import is_token
 
 Delivery = Literal["message", "frame", "piece"]
 
@@ -27,7 +28,8 @@ class Settings:
 
     Sizes are in bytes; None lifts a limit. Raises LocalProtocolError for a value that makes no sense.
 
-    max_message_size: of a whole message, after decompression.
+    max_message_size: of a whole message, after decompression; of text, in UTF-8. As a str, text may take up to four
+        times as much memory: it has all its characters as wide as its widest.
     max_frame_size: of one frame's payload on the wire.
     max_fragments: frames in one message, empty ones included. None derives it: max(1024, max_message_size // 256),
         or 65,536 without a message limit.
@@ -81,6 +83,9 @@ class Settings:
                 raise LocalProtocolError(
                     f"extensions has {extension!r}; an Extension is needed, PerMessageDeflate() say"
                 )
+            name = getattr(extension, "name", None)
+            if not isinstance(name, str) or not is_token(name.encode("utf-8", "surrogatepass")):
+                raise LocalProtocolError(f"extensions has {extension!r} with name {name!r}; it must be a token")
         object.__setattr__(self, "extensions", extensions)
         if self.allowed_origins is not None:
             origins = _as_tuple("allowed_origins", self.allowed_origins)
