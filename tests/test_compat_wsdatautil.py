@@ -279,3 +279,11 @@ def test_close_payloads_apart(payload: bytes, expected: tuple[int, bytes]) -> No
 def test_every_name_is_there() -> None:
     assert wsdatautil.__version__ == "1.1"
     assert [name for name in wsdatautil.__all__ if not hasattr(wsdatautil, name)] == []
+
+
+def test_the_c_functions_are_a_module_of_their_own() -> None:
+    """As in WsDataUtil: programs import from it."""
+    from wsproto_lite.compat.wsdatautil._wsframecoder import build, masking, parse, read_header_continuation
+
+    assert parse(build(1, 0, 0, 0, 1, KEY, b"Hello"), True)[-1] == b"Hello"
+    assert (masking(b"\0", KEY), read_header_continuation(b"", 5, False)) == (KEY[:1], (bytes(4), 5))

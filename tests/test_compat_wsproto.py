@@ -52,6 +52,37 @@ def test_install_sets_limits_for_all_connections() -> None:
     assert Connection(SERVER, settings=Settings())._proto.settings.max_message_size == 1 << 20
 
 
+@pytest.mark.usefixtures("modules")
+def test_install_again_leaves_the_limits() -> None:
+    for settings in (Settings(max_message_size=3), None):
+        wsproto_lite.compat.install(settings)
+    server = Connection(SERVER)
+    server.receive_data(b"\x82\x84\0\0\0\0abcd")
+    assert [type(event).__name__ for event in server.events()] == ["CloseConnection"]
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("wrong", ["x", 5, object()], ids=["str", "int", "object"])
+def test_limits_that_are_none_are_refused_at_once(wrong: Settings) -> None:
+    for take in (
+        wsproto_lite.compat.install,
+        set_default_limits,
+        lambda settings: Connection(SERVER, settings=settings),
+    ):
+        for kind in (utilities.LocalProtocolError, TypeError):
+            with pytest.raises(kind, match="it is a Settings object"):
+                take(wrong)
+    assert Connection(SERVER)._proto.settings.max_message_size is None
+
+
+def test_import_star_gives_wsprotos_two_names() -> None:
+    """`typing` among them would take the place of Python's."""
+    names: dict[str, object] = {}
+    exec("import typing\nfrom wsproto_lite.compat.wsproto import *", names)
+    assert sorted(name for name in names if not name.startswith("__")) == ["ConnectionType", "WSConnection", "typing"]
+    assert names["typing"] is sys.modules["typing"]
+
+
 def test_an_unchanged_program_gets_it() -> None:
     program = (
         "from wsproto_lite.compat import install; install();"
@@ -187,10 +218,11 @@ def test_all_public_names_of_wsproto_are_here() -> None:
     for name in MODULES:
         theirs = __import__(f"wsproto.{name}", fromlist=["*"])
         ours = getattr(wsproto, name)
+        # Names that they import from each other count: programs take them from where they find them.
         own = {
             key
             for key, value in vars(theirs).items()
-            if not key.startswith("_") and getattr(value, "__module__", theirs.__name__) == theirs.__name__
+            if not key.startswith("_") and getattr(value, "__module__", "wsproto").partition(".")[0] == "wsproto"
         }
         imported = {"TYPE_CHECKING", "annotations", "base64", "contextlib", "h11", "hashlib", "os", "struct", "zlib"}
         assert sorted(own - imported - set(vars(ours))) == []

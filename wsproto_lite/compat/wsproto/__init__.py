@@ -8,31 +8,26 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from ...settings import Settings
-from . import connection, events, extensions, frame_protocol, handshake, typing, utilities
-from ._limits import set_default_limits
-from .connection import Connection, ConnectionState, ConnectionType
+from . import connection as connection
+from . import events as events
+from . import extensions as extensions
+from . import frame_protocol as frame_protocol
+from . import handshake as handshake
+from . import typing as typing
+from . import utilities as utilities
+from ._limits import set_default_limits as set_default_limits
+from .connection import Connection as Connection
+from .connection import ConnectionState as ConnectionState
+from .connection import ConnectionType
 from .events import Event
-from .handshake import H11Handshake
+from .handshake import H11Handshake as H11Handshake
 from .typing import Headers
 
 __version__ = "1.3.2"
 """The version of wsproto that this answers to."""
 
-__all__ = (
-    "Connection",
-    "ConnectionState",
-    "ConnectionType",
-    "H11Handshake",
-    "WSConnection",
-    "connection",
-    "events",
-    "extensions",
-    "frame_protocol",
-    "handshake",
-    "set_default_limits",
-    "typing",
-    "utilities",
-)
+# As in wsproto: `import *` mustn't put our `typing` in the place of Python's.
+__all__ = ("ConnectionType", "WSConnection")
 
 
 class WSConnection:

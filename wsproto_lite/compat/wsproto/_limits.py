@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ...settings import Settings
+from .utilities import Unsendable
 
 GENEROUS = Settings(
     max_message_size=None,
@@ -23,14 +24,23 @@ _default = GENEROUS
 
 
 def set_default_limits(settings: Settings | None) -> None:
-    """Set the limits of all connections that are made from now on without any; None for GENEROUS."""
+    """Set the limits of all connections that are made from now on without any; None for GENEROUS.
+
+    Raises LocalProtocolError for what is no Settings object.
+    """
     global _default
-    _default = GENEROUS if settings is None else settings
+    _default = GENEROUS if settings is None else _checked(settings)
 
 
 def limits(settings: Settings | None) -> Settings:
-    """Give the settings of one connection."""
-    return _as_wsproto(_default if settings is None else settings)
+    """Give the settings of one connection. Raises LocalProtocolError for what is no Settings object."""
+    return _as_wsproto(_default if settings is None else _checked(settings))
+
+
+def _checked(settings: Settings) -> Settings:
+    if not isinstance(settings, Settings):
+        raise Unsendable(f"settings is {settings!r}; it is a Settings object")
+    return settings
 
 
 @lru_cache(maxsize=16)

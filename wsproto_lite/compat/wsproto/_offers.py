@@ -18,18 +18,35 @@ from .utilities import RemoteProtocolError, Unsendable, split_comma_header
 
 def offer_extensions(extensions: Sequence[Any]) -> tuple[Headers, list[Extension]]:
     """Client: give the header that offers extensions, if there is one, and those that are in it."""
-    offers: dict[str, str] = {}
-    offered: list[Extension] = []
+    offers: dict[str, str | None] = {}
     for extension in extensions:
-        if not isinstance(extension, Extension):
+        if isinstance(extension, str) or not callable(getattr(extension, "offer", None)):
             raise Unsendable(f"extension is {extension!r}; it must be an Extension")
-        params = extension.offer()
-        if params is not False:
-            offers[extension.name] = extension.name if params is True else f"{extension.name}; {params}"
-            offered.append(extension)
-    if not offers:
+        # Of two with one name the last has its say, as in wsproto.
+        offers[extension.name] = _element(extension.name, extension.offer(), "offer")
+    header = _header(offers)
+    if header is None:
         return [], []
-    return [(b"Sec-WebSocket-Extensions", ", ".join(offers.values()).encode("ascii"))], offered
+    return [(b"Sec-WebSocket-Extensions", header)], [extension for extension in extensions if offers[extension.name]]
+
+
+def _element(name: str, params: object, method: str) -> str | None:
+    """Give an extension's element of the header, None where it is not to be in it. Raises LocalProtocolError."""
+    if params is False or (params is None and method == "accept"):
+        return None
+    if params is True or (params == "" and method == "accept"):
+        return name
+    if isinstance(params, str):
+        return f"{name}; {params}"
+    raise Unsendable(f"{method}() of extension {name} returned {params!r}; it must be str or bool")
+
+
+def _header(elements: dict[str, str | None]) -> bytes | None:
+    text = ", ".join(filter(None, elements.values()))
+    try:
+        return text.encode("ascii") or None
+    except UnicodeEncodeError:
+        raise Unsendable(f"extensions have characters outside ASCII: {text!r}") from None
 
 
 def elements(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
@@ -55,18 +72,13 @@ def server_extensions_handshake(requested: Iterable[str], supported: Sequence[Ex
 
     We take the first offer of a name that is accepted (RFC 7692 section 5); wsproto lets each later one overwrite it.
     """
-    answers: dict[str, str] = {}
+    answers: dict[str, str | None] = {}
     for offer in requested:
         name = offer.split(";", 1)[0].strip()
         for extension in supported:
-            if extension.name != name or name in answers:
-                continue
-            answer = extension.accept(offer)
-            if answer is True or answer == "":
-                answers[name] = name
-            elif isinstance(answer, str):
-                answers[name] = f"{name}; {answer}"
-    return ", ".join(answers.values()).encode("ascii") if answers else None
+            if extension.name == name and not answers.get(name):
+                answers[name] = _element(name, extension.accept(offer), "accept")
+    return _header(answers)
 
 
 def client_extensions_handshake(accepted: Iterable[str], supported: Sequence[Extension]) -> list[Extension]:

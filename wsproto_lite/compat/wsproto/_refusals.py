@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ... import events
 from ...headers import Fields, index, options, received
 from .events import RejectConnection
-from .utilities import RemoteProtocolError, split_comma_header
+from .utilities import RemoteProtocolError
 
 _NO_CONNECTION = "Missing header, 'Connection: Upgrade'"
 _NO_UPGRADE = "Missing header, 'Upgrade: websocket'"
@@ -61,7 +61,7 @@ def response_error(
     elif fields.get(b"sec-websocket-accept") != [accept_token]:
         text = "Bad accept token"
     elif subprotocol and len(subprotocol) == 1:
-        text = f"unrecognized subprotocol {split_comma_header(subprotocol[0])[0]}"
+        text = f"unrecognized subprotocol {subprotocol[0].decode('latin-1')}"
     else:
         text = str(refusal.error)
     return RemoteProtocolError(text, event_hint=RejectConnection())

@@ -11,6 +11,8 @@ from ... import events as core
 from ...constants import State
 from ...settings import Settings
 from ._frames import CloseReason, named_code
+from ._frames import Opcode as Opcode
+from ._frames import ParseFailed as ParseFailed
 from ._wording import worded
 from .events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 from .frame_protocol import FrameProtocol
@@ -70,6 +72,7 @@ class Connection:
         self.client = connection_type is ConnectionType.CLIENT
         self._proto = FrameProtocol(self.client, extensions or [], settings=settings)
         self._state = _OPEN
+        self._failed = False  # the peer has broken a rule
         self._events: deque[Event] = deque()  # mitmproxy puts messages of its own there, to come before all else
         self._ends: deque[Event] = deque()
         self.receive_data(trailing_data)
@@ -106,7 +109,7 @@ class Connection:
                 self._proto.pending.append(data)  # receive_bytes in place: 130 of 1,500 ns
             else:
                 self._proto.receive_bytes(data)
-        elif state is _CLOSED:
+        elif state is _CLOSED and not self._failed:
             raise LocalProtocolError("Connection already closed.")
 
     def events(self) -> Generator[Event, None, None]:
@@ -142,6 +145,7 @@ class Connection:
             self._state = _STATES.get(self._proto.core.state, _CLOSED)
         if event.error is None:
             return CloseConnection(named_code(event.code), event.reason)
+        self._failed = True
         fault = worded(event.error)
         return CloseConnection(fault.code, str(fault))
 

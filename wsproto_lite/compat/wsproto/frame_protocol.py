@@ -6,6 +6,7 @@ the peer before the core does, ours after it.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
@@ -15,15 +16,17 @@ from ...codec import CHUNK, FIN, encode_frame
 from ...connection import Connection
 from ...constants import CLIENT, SERVER, State
 from ...extensions import Codec
-from ...frames import Frame as CoreFrame
 from ...handshake import Handshake
+from ...sending import Sender
 from ...settings import Settings
 from . import _frames
 from ._decoding import Buffer, FrameDecoder, MessageDecoder, XorMaskerNull, XorMaskerSimple
 from ._frames import *  # noqa: F403  these are names that wsproto has here
 from ._frames import (
+    FIN_MASK,
     LOCAL_ONLY_CLOSE_REASONS,
     MAX_PAYLOAD_NORMAL,
+    OPCODE_MASK,
     OPCODES,
     CloseReason,
     Frame,
@@ -62,12 +65,17 @@ class FrameProtocol:
         )
         self._is_inflating = bool(codecs)
         self._filter = FrameDecoder(client, self.extensions, settings=settings) if codecs is None else None
+        # Makes what goes through extensions. Without keys, as masking comes after them.
+        self._sender = Sender(None)
+        self._in_message = False
         self.pending: list[bytes] = []
         self.queue: deque[events.Event] = deque()
 
     def _core_codecs(self) -> list[Codec] | None:
         """Give what the core needs for the extensions, None where they have to see each frame."""
-        codecs = [extension.core_codec(self.client) for extension in self.extensions]
+        # Extensions needn't be subclasses of Extension.
+        makers = [getattr(extension, "core_codec", None) for extension in self.extensions]
+        codecs: list[Codec | None] = [maker and maker(self.client) for maker in makers]
         known = [codec for codec in codecs if codec is not None]
         # Two of the same would claim the same reserved bit.
         return known if len(known) == len(codecs) and len(known) < 2 else None
@@ -118,8 +126,16 @@ class FrameProtocol:
         try:
             frame = frames.process_buffer()
         except ParseFailed as fault:
-            return self.core.fail(fault)
+            return self._fail(fault)
         return [] if frame is None else self._through_core(frame)
+
+    def _fail(self, fault: ParseFailed) -> list[events.Event]:
+        # Extensions choose any code. To the core, 1006 would mean that no Close can be sent any more.
+        ending = self.core.fail(errors.RemoteProtocolError(str(fault)))
+        for event in ending:
+            assert isinstance(event, events.CloseConnection)
+            event.error = fault
+        return ending
 
     def _through_core(self, frame: Frame) -> list[events.Event]:
         """Give a piece to the core as a fragment: that has the same message, and the core needn't know its size."""
@@ -127,10 +143,13 @@ class FrameProtocol:
         assert isinstance(frame.payload, bytes)
         first = frame.opcode | FIN if finished else int(frame.opcode)
         wire = encode_frame(first, frame.payload, None if self.client else _UNMASKED)
-        received = _joined(self.core.receive_data(wire))
-        for event in received:
-            if isinstance(event, (events.TextMessage, events.BytesMessage)):
-                event.frame_finished = frame.frame_finished
+        received = self.core.receive_data(wire)
+        if len(received) > 1:
+            received = _joined(received)
+        if not frame.frame_finished:
+            for event in received:
+                if isinstance(event, (events.TextMessage, events.BytesMessage)):
+                    event.frame_finished = False
         return received
 
     # ---- frames out ----
@@ -153,6 +172,8 @@ class FrameProtocol:
 
     def send_message(self, payload: object, fin: bool) -> bytes:
         """Return a frame of a text or binary message, by the type of `payload`."""
+        if fin is not True and fin not in (0, 1):
+            raise Unsendable(f"message_finished is {fin!r}; it must be True or False")
         if isinstance(payload, str):
             return self.send(events.TextMessage(payload, True, fin))
         if isinstance(payload, (bytes, bytearray, memoryview)):
@@ -172,26 +193,43 @@ class FrameProtocol:
         return self.send(events.CloseConnection(code, _cut(reason or "")))
 
     def send(self, event: events.Event) -> bytes:
-        """Return the frame for one of the core's events. Raises LocalProtocolError."""
+        """Return the frame for one of the core's events. Raises LocalProtocolError, and then nothing has changed."""
         try:
-            wire = self.core.send(event)
+            return self.core.send(event) if self._filter is None else self._send_through_extensions(event)
+        except LocalProtocolError:
+            raise
         except errors.ConnectionClosed as error:
             raise LocalProtocolError(str(error)) from None
         except errors.LocalProtocolError as error:
             raise Unsendable(str(error)) from None
-        return wire if self._filter is None else self._through_extensions(wire)
 
-    def _through_extensions(self, wire: bytes) -> bytes:
-        """Show our frame to the extensions, the last of them first."""
-        frame = CoreFrame.from_bytes(wire)
-        opcode, fin, payload = OPCODES[frame.opcode], bool(frame.fin), frame.payload
-        rsv = RsvBits(False, False, False)
+    def _send_through_extensions(self, event: events.Event) -> bytes:
+        """Show our frame to the extensions before the state changes: one may raise, or make what can't be sent."""
+        is_close = isinstance(event, events.CloseConnection)
+        state = self.core.state
+        if state is State.CLOSED or (state is State.REMOTE_CLOSING and not is_close):
+            return self.core.send(event)  # it says why not
+        goes_on = self._in_message
+        if isinstance(event, (events.TextMessage, events.BytesMessage)):
+            goes_on = not event.message_finished
+        # A whole message leaves a sender as it was. A copy takes 2 us.
+        sender = copy.copy(self._sender) if is_close or goes_on or self._in_message else self._sender
+        header, *payload = sender.encode_buffers(event)
+        wire = self._through_extensions(header[0], b"".join(payload))
+        if is_close:
+            self.core.send(event)
+        self._sender, self._in_message = sender, goes_on
+        return wire
+
+    def _through_extensions(self, first: int, payload: bytes) -> bytes:
+        """Make a frame of what the extensions make of ours, the last of them first."""
+        opcode, fin, rsv = OPCODES[first & OPCODE_MASK], first >= FIN_MASK, RsvBits(False, False, False)
         for extension in reversed(self.extensions):
             rsv, payload = extension.frame_outbound(self, opcode, rsv, bytes(payload), fin)
         if opcode.iscontrol() and len(payload) > MAX_PAYLOAD_NORMAL:
             limit = MAX_PAYLOAD_NORMAL
             raise Unsendable(f"control frame payload is {len(payload)} bytes after extensions; the limit is {limit}")
-        first = fin << 7 | bool(rsv[0]) << 6 | bool(rsv[1]) << 5 | bool(rsv[2]) << 4 | opcode
+        first |= bool(rsv[0]) << 6 | bool(rsv[1]) << 5 | bool(rsv[2]) << 4
         return encode_frame(first, bytes(payload), self.settings.masking_keys.draw() if self.client else None)
 
 
@@ -236,3 +274,5 @@ def _cut(reason: str) -> str:
         return reason.encode()[: MAX_PAYLOAD_NORMAL - 2].decode(errors="ignore")
     except UnicodeEncodeError as error:
         raise Unsendable(f"close reason has a lone surrogate at {error.start}") from None
+    except AttributeError:
+        raise Unsendable(f"close reason is {type(reason).__name__}; it must be str") from None

@@ -27,14 +27,24 @@ from .connection import Connection, ConnectionState, ConnectionType
 from .events import AcceptConnection, Event, RejectConnection, RejectData, Request
 from .extensions import Extension
 from .typing import Headers
-from .utilities import LocalProtocolError, RemoteProtocolError, Unsendable, generate_accept_token, generate_nonce
+from .utilities import (
+    LocalProtocolError,
+    RemoteProtocolError,
+    Unsendable,
+    generate_accept_token,
+    generate_nonce,
+    normed_header_dict,
+    split_comma_header,
+)
 
 __all__ = [
     "WEBSOCKET_UPGRADE",
     "WEBSOCKET_VERSION",
     "H11Handshake",
     "client_extensions_handshake",
+    "normed_header_dict",
     "server_extensions_handshake",
+    "split_comma_header",
 ]
 
 WEBSOCKET_VERSION = b"13"
@@ -81,6 +91,7 @@ class H11Handshake:
         self._offered: list[Extension] = []
         self._nonce = b""
         self._is_judged = False  # a server has read its request, good or not
+        self._is_unreadable = False  # what has come is no HTTP
         self._early = 0  # bytes that came after that
 
     @property
@@ -130,12 +141,12 @@ class H11Handshake:
         nonce = generate_nonce()
         try:
             host = event.host if event.host.isascii() else event.host.encode("idna").decode("ascii")
-            request = events.Request(event.target, host, tuple(event.subprotocols))
+            request = events.Request(event.target, host, tuple(event.subprotocols or ()))
             headers = _as_written(request_headers(request, self._settings, key=nonce))
-        except (errors.LocalProtocolError, UnicodeError) as error:
+        except (errors.LocalProtocolError, UnicodeError, AttributeError, TypeError) as error:
             raise Unsendable(str(error)) from None
-        offer, offered = offer_extensions(event.extensions)
-        headers += [*offer, *event.extra_headers]
+        offer, offered = offer_extensions(event.extensions or ())
+        headers += [*offer, *_fields(event.extra_headers)]
         output = _write(self._h11_connection, h11.Request, method=b"GET", target=event.target, headers=headers)
         self._request, self._initiating_request = request, event
         self._offered, self._nonce = offered, nonce
@@ -154,7 +165,7 @@ class H11Handshake:
             offer = cast("list[str]", self._initiating_request.extensions)
             answer = server_extensions_handshake(offer, event.extensions)
             headers += [(b"Sec-WebSocket-Extensions", answer)] if answer else []
-        headers += event.extra_headers
+        headers += _fields(event.extra_headers)
         reason = b"Switching Protocols"
         output = _write(
             self._h11_connection, h11.InformationalResponse, status_code=101, headers=headers, reason=reason
@@ -171,7 +182,8 @@ class H11Handshake:
     def _reject(self, event: RejectConnection) -> bytes:
         if self.client or self._state is not ConnectionState.CONNECTING:
             raise LocalProtocolError(f"Connection cannot be rejected in state {self._state}")
-        headers = [*event.headers] if event.has_body else [*event.headers, (b"content-length", b"0")]
+        headers = _fields(event.headers)
+        headers += [] if event.has_body else [(b"content-length", b"0")]
         output = _write(self._h11_connection, h11.Response, status_code=event.status_code, headers=headers)
         self._state = ConnectionState.REJECTING
         return output if event.has_body else output + self._end_rejection()
@@ -194,8 +206,10 @@ class H11Handshake:
         if self._connection is not None:
             self._connection.receive_data(data)
             return
-        if self._state is ConnectionState.CLOSED:
+        if self._state is ConnectionState.CLOSED or self._is_refusing():
             return
+        if self._is_unreadable:
+            raise bad_http()
         data = bytes(memoryview(data or b""))
         self._limit_early(len(data))
         try:
@@ -204,11 +218,18 @@ class H11Handshake:
                 pass
         except (h11.RemoteProtocolError, RuntimeError):
             # RuntimeError is h11's for bytes after the end.
+            self._is_unreadable = True
             self._fail()
             raise bad_http() from None
         except RemoteProtocolError:
             self._fail()
             raise
+
+    def _is_refusing(self) -> bool:
+        """Tell whether a server has refused its request, or has to: then nothing that comes is of use."""
+        return not self.client and (
+            self._state is ConnectionState.REJECTING or (self._is_judged and self._request is None)
+        )
 
     def _limit_early(self, size: int) -> None:
         self._early += size if self._is_judged else 0
@@ -234,8 +255,8 @@ class H11Handshake:
             self._state = ConnectionState.REJECTING
             self._events.append(_rejection(event, has_body=True))
         elif isinstance(event, h11.Data):
-            if self.client:
-                self._events.append(RejectData(bytes(event.data), False))
+            # A response's: a request with a body is refused on its header, and nothing of it is looked at.
+            self._events.append(RejectData(bytes(event.data), False))
         elif isinstance(event, h11.EndOfMessage):
             if self.client:
                 self._events.append(RejectData(b"", True))
@@ -290,6 +311,13 @@ class H11Handshake:
 
 def _rejection(event: h11.InformationalResponse | h11.Response, *, has_body: bool) -> RejectConnection:
     return RejectConnection(event.status_code, list(event.headers), has_body)
+
+
+def _fields(headers: Headers) -> Headers:
+    try:
+        return [*headers]
+    except TypeError:
+        raise Unsendable(f"headers are {headers!r}; they are pairs of name and value") from None
 
 
 def _as_written(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -34,7 +34,7 @@ class RemoteProtocolError(ProtocolError, errors.RemoteProtocolError):
 
 
 class Unsendable(LocalProtocolError, TypeError, ValueError):
-    """An argument can't be sent. wsproto has TypeError, ValueError, UnicodeEncodeError or struct.error for it."""
+    """An argument can't be used. wsproto has TypeError, ValueError, UnicodeEncodeError or struct.error for it."""
 
 
 def normed_header_dict(h11_headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any, Callable, TypeVar, cast
 
-from .. import codec, frames
-from ..errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from ... import codec, frames
+from ...errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

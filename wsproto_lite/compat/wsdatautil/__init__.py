@@ -10,14 +10,14 @@ import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal, TypeVar, Union
 
-from .. import frames
-from ..codec import incomplete_tail
-from ..constants import MAX_CLOSE_REASON
-from ..constants import CloseCode as _Codes
-from ..errors import ProtocolError
-from ..handshake import accept_key as _make_accept_key
-from ..handshake import generate_key
-from ..headers import is_token, shown
+from ... import frames
+from ...codec import incomplete_tail
+from ...constants import MAX_CLOSE_REASON
+from ...constants import CloseCode as _Codes
+from ...errors import ProtocolError
+from ...handshake import accept_key as _make_accept_key
+from ...handshake import generate_key
+from ...headers import is_token, shown
 from . import _wsframecoder
 from ._wsframecoder import InvalidArgument, InvalidData, as_value_error, raises_value_errors
 
