@@ -9,7 +9,7 @@ from handshake_samples import CLOSE, KEY, SETTINGS, Reversal, connect, upgrade
 
 from wsproto_lite.errors import LocalProtocolError
 from wsproto_lite.events import AcceptConnection, RejectConnection, Request
-from wsproto_lite.handshake import accept, reject
+from wsproto_lite.handshake import accept, accept_key, reject
 from wsproto_lite.settings import Settings
 
 
@@ -219,3 +219,11 @@ class TestReject:
     def test_body_is_bytes(self, body: Any) -> None:
         with pytest.raises(LocalProtocolError, match="it is bytes"):
             reject(RejectConnection(body=body))
+
+
+def test_key_that_begins_with_any_letter() -> None:
+    """Section 4.2.2, item 5.4: the key as it came, less the white space around it."""
+    for first in b"AXx9+/":
+        key = bytes([first]) + KEY[1:]
+        answer = accept(upgrade((b"sec-websocket-key", b" " + key)), AcceptConnection(), SETTINGS)
+        assert (b"sec-websocket-accept", accept_key(key)) in answer.headers

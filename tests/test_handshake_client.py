@@ -273,11 +273,22 @@ class TestResponse:
         answer = check_response(status, [("Location", "/b")], REQUEST, SETTINGS)
         assert answer == RejectConnection(status, [(b"location", b"/b")])
 
-    @pytest.mark.parametrize(("status", "http"), [(100, "1.1"), (103, "1.1"), (100, "2"), (101, "2")])
+    @pytest.mark.parametrize(("status", "http"), [(100, "1.1"), (103, "1.1"), (199, "1.1"), (100, "2"), (101, "2")])
     def test_interim_response_is_no_answer(self, status: int, http: Any) -> None:
         """RFC 9110 section 15.2. In HTTP/2, 101 means nothing (RFC 9113 section 8.6)."""
         with pytest.raises(LocalProtocolError, match="interim"):
             check_response(status, SWITCH, REQUEST, SETTINGS, http=http, key=KEY)
+
+    def test_invalid_consent_keeps_its_headers(self) -> None:
+        answer = check_response(101, [("X-A", "b")], REQUEST, SETTINGS, key=KEY)
+        assert isinstance(answer, RejectConnection)
+        assert answer.headers == [(b"x-a", b"b")]
+
+    def test_only_space_and_tab_surround_a_value(self) -> None:
+        """RFC 9110 section 5.6.3: optional white space is those two."""
+        accept = dict(SWITCH)[b"Sec-WebSocket-Accept"]
+        assert isinstance(judge((b"sec-websocket-accept", b"\t " + accept + b" \t")), Handshake)
+        assert isinstance(judge((b"sec-websocket-accept", accept + b"\x0b")), RejectConnection)
 
     def test_without_key(self) -> None:
         with pytest.raises(LocalProtocolError, match="key"):

@@ -26,6 +26,13 @@ def test_without_pseudo_header_fields() -> None:
     assert request == Request("/chat", "", (), headers[:1], extra_headers=[])
 
 
+def test_answer_without_pseudo_header_fields() -> None:
+    """A request without a key is no upgrade."""
+    request = check_request("CONNECT", "/chat", [(b"sec-websocket-version", b"13")], SETTINGS, http="2")
+    assert isinstance(request, Request)
+    assert accept(request, AcceptConnection(), SETTINGS) == (200, [], None, ())
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "connect"])
 def test_other_methods(method: str) -> None:
     answer = check_request(method, "/", CONNECT, SETTINGS, http="2")

@@ -16,7 +16,7 @@ import wsproto
 from adapter_peers import Peer, client_of, server_that
 from adapter_subjects import PATIENCE
 from asyncio_helpers import LINGER_NOT, SHORT, handshake
-from wsproto.events import CloseConnection
+from wsproto.events import CloseConnection, TextMessage
 
 from wsproto_lite import SERVER, ConnectionClosed, LocalProtocolError
 from wsproto_lite.adapters import _sockets
@@ -182,12 +182,26 @@ def test_interrupted_exit(uri: str) -> None:
     assert ws.close_code == 1006
 
 
+def test_close_behind_a_message_that_is_never_answered() -> None:
+    """It waits for the answer, but not for ever."""
+    go = threading.Event()
+
+    def take(ws: WebSocket) -> None:
+        ws.recv()
+        go.wait(PATIENCE)
+
+    with serve(take, "127.0.0.1", 0) as server, client_of(port_of(server)) as peer:
+        peer.send(TextMessage(data="a question"), CloseConnection(code=1000))
+        assert peer.read_to_end() == [1000]
+        go.set()
+
+
 def test_handler_that_does_not_end(caplog: pytest.LogCaptureFixture) -> None:
     """It is left behind, as nobody can stop a thread."""
     go = threading.Event()
     with serve(lambda ws: go.wait(PATIENCE) and None, "127.0.0.1", 0, close_timeout=SHORT) as server:
         ws = connect(uri_of(server))
-    assert "handlers don't end" in caplog.text
+    assert "a handler doesn't end" in caplog.text
     ws.wait_closed()
     (left,) = server._threads
     go.set()

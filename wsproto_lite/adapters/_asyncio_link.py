@@ -131,8 +131,8 @@ class Link(asyncio.BufferedProtocol, ABC):
         return self._transport is not None and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport is not None:
-            self._transport.close()  # in CPython 3.9 one over TLS takes itself for open, and warns
+        assert self._transport is not None
+        self._transport.close()  # in CPython 3.9 one over TLS takes itself for open, and warns
         self._transport = None
         self._is_paused = True  # whoever wants to send takes the way on which that is noticed
         self._output.clear()

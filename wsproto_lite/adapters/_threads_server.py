@@ -175,8 +175,9 @@ class Server:
         if not self._wait_for_all():
             for websocket in self.connections:
                 websocket.abort()
-            if not self._wait_for_all():
-                logger.error("handlers don't end: %s", ", ".join(sorted(thread.name for thread in self._threads)))
+            self._wait_for_all()
+            for thread in tuple(self._threads):
+                logger.error("a handler doesn't end: %s", thread.name)
         with self._changed:
             self._is_over = True
             self._poller.close()
