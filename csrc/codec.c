@@ -113,10 +113,9 @@ uint8_t wsl_utf8(uint8_t state, const uint8_t *input, size_t size)
 #endif
 
 /* Both `output` and `input` any alignment. Key bytes stay in memory order, so that byte order does not matter.
- * The loop over words is what the compiler vectorises. Returns whether the output is ASCII, which costs next to nothing
- * on the way and saves text a second pass. */
-WIDEST_VECTORS
-static bool mask_bytes(uint8_t *restrict output, const uint8_t *restrict input, size_t size, uint32_t key)
+ * The loop over words is what the compiler vectorises. Returns the bits that any byte of the output has; inlined, it
+ * costs nothing to who doesn't use them, and else 60 % more. */
+static inline uint64_t mask_words(uint8_t *restrict output, const uint8_t *restrict input, size_t size, uint32_t key)
 {
     uint32_t twice[2] = {key, key};
     uint8_t bytes[KEY_SIZE];
@@ -131,9 +130,21 @@ static bool mask_bytes(uint8_t *restrict output, const uint8_t *restrict input, 
         all |= word;
         memcpy(output + at, &word, sizeof word);
     }
-    uint8_t rest = 0;
-    for (; at < size; at++) rest |= output[at] = input[at] ^ bytes[at % KEY_SIZE];
-    return !((all | rest) & 0x8080808080808080u);
+    for (; at < size; at++) all |= output[at] = input[at] ^ bytes[at % KEY_SIZE];
+    return all;
+}
+
+WIDEST_VECTORS
+static void mask_bytes(uint8_t *restrict output, const uint8_t *restrict input, size_t size, uint32_t key)
+{
+    (void)mask_words(output, input, size, key);
+}
+
+/* Returns whether the output is ASCII, which saves text a second pass. */
+WIDEST_VECTORS
+static bool mask_text(uint8_t *restrict output, const uint8_t *restrict input, size_t size, uint32_t key)
+{
+    return !(mask_words(output, input, size, key) & 0x8080808080808080u);
 }
 
 /* The key with which masking goes on after `phase` bytes. */
@@ -301,7 +312,6 @@ static bool take_header(wsl_decoder *decoder, const wsl_rules *rules, const uint
 static uint8_t check_text(wsl_decoder *decoder, const uint8_t *payload, size_t size, bool is_ascii)
 {
     uint8_t first = decoder->header[0];
-    if (!decoder->text || is_control(first)) return WSL_DONE;
     if (is_ascii && decoder->utf8 == VALID) return WSL_DONE;
     decoder->utf8 = wsl_utf8(decoder->utf8, payload, size);
     bool at_end = size == decoder->remaining && first & FIN;
@@ -311,8 +321,13 @@ static uint8_t check_text(wsl_decoder *decoder, const uint8_t *payload, size_t s
 /* Unmask `size` bytes of the frame at hand and count them off. */
 static uint8_t take_payload(wsl_decoder *decoder, const uint8_t *input, uint8_t *payload, size_t size)
 {
-    bool is_ascii = mask_bytes(payload, input, size, decoder->key);
-    uint8_t status = check_text(decoder, payload, size, is_ascii);
+    uint8_t status = WSL_DONE;
+    if (decoder->text && !is_control(decoder->header[0])) {
+        bool is_ascii = mask_text(payload, input, size, decoder->key);
+        status = check_text(decoder, payload, size, is_ascii);
+    } else {
+        mask_bytes(payload, input, size, decoder->key);
+    }
     decoder->remaining -= size;
     if (decoder->remaining) {
         uint8_t key[KEY_SIZE];
