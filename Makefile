@@ -77,10 +77,10 @@ c-test:  ## test the C file with sanitizers, valgrind and on a big-endian machin
 	$(PYTHON) scripts/test_c.py
 
 fuzz: $(VENV)/installed-test  ## fuzz each target for SECONDS=60
-	$(BIN)/python fuzz/run.py --seconds $(SECONDS)
+	$(BIN)/python fuzz/run.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-sanitize:  ## run all tests with the C file under ASan and UBSan
-	$(PYTHON) scripts/sanitize.py
+sanitize:  ## run all tests with the C file under ASan and UBSan (ARGS=@tests/quick.args for a part)
+	$(PYTHON) scripts/sanitize.py $(ARGS)
 
 mutants:  ## change the sources in thousands of ways; see that the tests notice (an hour)
 	$(PYTHON) scripts/mutants.py $(MODULES)

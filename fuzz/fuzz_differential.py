@@ -123,8 +123,12 @@ def check_slow(role: Role, data: bytes, source: Source) -> None:
     settings = Settings(**limits, delivery=source.choose(("message", "frame")), random_bytes=bytes)
     limits["max_fragments"] = settings.max_fragments
     told = slow_codec.events(data, role=NAMES[role], delivery=settings.delivery, **limits)
+    frames, _ = slow_codec.decode(data, masked=role is SERVER)
+    ends_in_close = bool(frames) and frames[-1].first & 0x0F == 0x08 and not frames[-1].whole
     for chunks in ([data], source.cut(data)):
         actual = [plain(event) for event in ours(role, settings, chunks)]
+        if ends_in_close and actual[-1:] == [("fault", 1007)] and told == actual[:-1]:
+            continue  # we judge a close reason as it comes, the slow codec when it is whole
         assert agree(actual, told), f"{role} {settings}\n{chunks}\nwe tell {actual}\nthe slow codec {told}"
 
 
