@@ -58,7 +58,7 @@ def test_what_a_handler_sees(subject: Subject) -> None:
         yield from wait_closed(ws)
 
     def client(ws: Any) -> Steps:
-        assert (ws.state, ws.latency, ws.has_messages()) == (State.OPEN, None, False)
+        assert (ws.state, ws.latency, ws.waiting()) == (State.OPEN, None, 0)
         assert dict(ws.response.headers)[b"x-server"] == b"yes"
         yield ws.close()
         return ws.local_address

@@ -116,7 +116,7 @@ async def test_lost_with_messages_still_compressed() -> None:
 
     async def handler(ws: WebSocket) -> None:
         await ws.wait_closed()
-        while ws.has_messages():
+        while ws.waiting():
             sizes.append(len(await ws.recv()))
 
     async with running(handler, settings=settings) as server:
@@ -126,7 +126,7 @@ async def test_lost_with_messages_still_compressed() -> None:
         async with connect(uri_of(server), settings=settings, sock=sock) as ws:
             for _ in range(10):
                 await ws.send(bytes(1 << 20))
-            while not any(connection.has_messages() for connection in server.connections):
+            while not any(connection.waiting() for connection in server.connections):
                 await asyncio.sleep(0)
             ws.abort()
             while server.connections:

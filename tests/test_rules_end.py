@@ -154,6 +154,27 @@ class TestRule6LastEventAlone:
         assert connection.has_pending is False
         assert [first for first, _ in frames_from(role, output)] == [FIN | PONG, FIN | TEXT, FIN | CLOSE]
 
+    @both_roles
+    @pytest.mark.parametrize(("ending", "code", "is_fault"), ENDS.values(), ids=ENDS)
+    def test_end_held_back_on_request(self, ending: Any, code: int, is_fault: bool, role: Role) -> None:
+        """With hold_end the end comes for a call of its own, so that messages of earlier calls can be answered."""
+        connection = connect(role)
+        assert connection.receive_data(ending(role), hold_end=True) == []
+        assert (connection.state, connection.has_pending, connection.is_ending) == (State.OPEN, True, True)
+        assert connection.receive_data(text(role, "discarded"), hold_end=True) == []
+        assert connection.send(TextMessage("late answer")) != b""
+        (last,) = connection.receive_data(b"")
+        assert isinstance(last, CloseConnection)
+        assert (last.code, last.error is not None) == (code, is_fault)
+        assert (connection.has_pending, connection.is_ending) == (False, False)
+
+    @both_roles
+    def test_what_is_no_end_is_not_held_back(self, role: Role) -> None:
+        connection = connect(role)
+        assert not connection.is_ending
+        assert connection.receive_data(text(role, "Hello"), hold_end=True) == [TextMessage("Hello")]
+        assert (connection.has_pending, connection.is_ending) == (False, False)
+
     @given(role_and_stream, settings, positions)
     def test_random_stream(self, role_and_stream: tuple[Role, bytes], settings: Settings, positions: list[int]) -> None:
         """While an event other than the last is handled, the state is the one in which it was sent."""

@@ -136,11 +136,18 @@ class Connection:
             return self._receiver.has_pending or self._receiver.ending is not None or self._eof
         return self._upgrade is not None and (self._eof or self._has_too_much_early_data())
 
-    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Event]:
+    @property
+    def is_ending(self) -> bool:
+        """Whether the last event is all that receive_data(b"") has to give."""
+        return self._receiver is not None and self._receiver.ending is not None
+
+    def receive_data(self, data: bytes | bytearray | memoryview, *, hold_end: bool = False) -> list[Event]:
         """Take bytes from the peer and return the events they complete.
 
-        b"" adds nothing and is no EOF; it continues what was held back, see has_pending. Raises TypeError for anything
-        that isn't bytes-like, nothing else: what the peer did wrong arrives as the last event.
+        b"" adds nothing and is no EOF; it continues what was held back, see has_pending. `hold_end` holds the last
+        event back for a call without it, even if nothing comes before it: for a caller who has yet to answer earlier
+        messages, which is impossible after the end. Raises TypeError for anything that isn't bytes-like, nothing else:
+        what the peer did wrong arrives as the last event.
         """
         if type(data) is not bytes:
             data = _as_bytes(data)
@@ -162,7 +169,7 @@ class Connection:
         else:
             events = receiver.receive(data)
         # The last event comes alone, so that answers to what came before it go out before our Close.
-        return events or self._receive_end(receiver)
+        return events or ([] if hold_end else self._receive_end(receiver))
 
     def receive_eof(self) -> list[Event]:
         """Take note that the peer will send no more, or that the transport is gone; return events as receive_data."""

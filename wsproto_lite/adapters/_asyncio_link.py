@@ -18,7 +18,7 @@ from ..events import Event
 from ..heartbeat import Heartbeat
 from ._closing import Step, next_step
 from ._facts import OPEN
-from ._options import READ_SIZE, Options
+from ._options import ANSWER_TIME, READ_SIZE, Options
 
 # All connections of a loop read into the same buffer, one after the other: what is found in it is copied at once.
 _read_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
@@ -45,14 +45,17 @@ class Link(asyncio.BufferedProtocol, ABC):
         "_has_throttled",
         "_heartbeat",
         "_info",
+        "_is_answering",
         "_is_eof_due",
         "_is_fresh",
         "_is_holding",
+        "_is_overdue",
         "_is_paused",
         "_is_reading",
         "_is_scheduled",
         "_output",
         "_output_size",
+        "_patience",
         "_seen_state",
         "_timeouts",
         "_timer",
@@ -73,6 +76,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._heartbeat = Heartbeat(self.conn, self.loop.time(), *options.timeouts)
         self._timer: asyncio.TimerHandle | None = None
         self._cut: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None  # for a user who has yet to take what came before the end
         self._transport: asyncio.Transport | None = None  # None again when it is lost
         self._info: asyncio.Transport | None = None
         self._buffer = _read_buffer(self.loop)
@@ -84,7 +88,9 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._is_fresh = False  # nothing was written since there was input, or another turn of the loop
         self._is_paused = False  # writing
         self._is_reading = True
-        self._is_holding = False  # input is held back until the user has taken what is there
+        self._is_answering = False  # the last message was taken, and its taker has neither sent any nor come back
+        self._is_holding = False  # input is held back until the user has taken and answered what is there
+        self._is_overdue = False  # the end has waited long enough for that
         self._has_throttled = False  # since the last tick
         self._has_eof = False
         self._is_eof_due = False  # the core is yet to be told
@@ -96,8 +102,8 @@ class Link(asyncio.BufferedProtocol, ABC):
         """Take what has come in. Calls `schedule` for anything but messages."""
 
     @abstractmethod
-    def has_messages(self) -> bool:
-        """Tell whether there are messages that the user hasn't taken."""
+    def waiting(self) -> int:
+        """Tell how many messages the user hasn't taken."""
 
     @abstractmethod
     def is_full(self) -> bool:
@@ -120,7 +126,7 @@ class Link(asyncio.BufferedProtocol, ABC):
     def feed(self, data: bytes) -> None:
         """Take bytes from the transport: all that come in come through here."""
         self._is_fresh = True
-        self.take(self.conn.receive_data(data))
+        self.take(self.conn.receive_data(data, hold_end=True))
         if self.conn.has_pending:
             self.schedule()
 
@@ -136,7 +142,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._transport = None
         self._is_paused = True  # whoever wants to send takes the way on which that is noticed
         self._output.clear()
-        for timer in (self._timer, self._cut):
+        for timer in (self._timer, self._cut, self._patience):
             if timer is not None:
                 timer.cancel()
         self._is_eof_due = False
@@ -157,7 +163,8 @@ class Link(asyncio.BufferedProtocol, ABC):
 
     def write(self, data: bytes) -> None:
         """Write what Connection.send has returned: at once if it is likely to be all, else with what follows."""
-        if self._is_fresh and not self._output and not self.has_messages():
+        self._is_answering = False
+        if self._is_fresh and not self._output and not self.waiting() and not self._is_holding:
             # A single answer to a single message. Another run of _work would add a tenth to what an echo costs.
             self._is_fresh = False
             self.emit(data)
@@ -223,9 +230,12 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._is_scheduled = False
         self._is_fresh = True
         conn = self.conn
-        # A Close has to wait until the messages before it are taken, for after it they can't be answered.
-        # So has the end of the stream.
-        if self._holds_input() and (conn.state is not OPEN or not self.has_messages()):
+        # A Close has to wait until the messages before it are taken and answered, for after it that is too late. So has
+        # the end of the stream.
+        if self._holds_input() and (
+            conn.state is not OPEN or self._is_overdue or not (self._is_answering or self.waiting())
+        ):
+            self._is_overdue = False
             if conn.has_pending:
                 self.take(conn.receive_data(b""))
             else:
@@ -238,12 +248,34 @@ class Link(asyncio.BufferedProtocol, ABC):
             self._wake_writers()
             self.tick()
         self._throttle()
-        self._is_holding = not self._is_reading or self._holds_input()
+        holds_input = self._holds_input()
+        self._is_holding = holds_input or not self._is_reading
+        if holds_input and self._patience is None and self._is_waiting_for_user():
+            self._patience = self.loop.call_later(ANSWER_TIME, self._lose_patience, self.waiting())
         if conn.should_shutdown or conn.should_close:
             self._shut_down()
 
     def _holds_input(self) -> bool:
         return self._is_eof_due or self.conn.has_pending
+
+    def _is_waiting_for_user(self) -> bool:
+        """Tell whether something is held back that will not be for ever."""
+        conn = self.conn
+        is_end = conn.is_ending or (self._is_eof_due and not conn.has_pending)
+        return is_end or (self._is_answering and conn.has_pending)
+
+    def _lose_patience(self, waiting: int) -> None:
+        self._patience = None
+        if self._is_waiting_for_user() and self.waiting() == waiting:
+            self._is_answering = False
+            self._is_overdue = True
+        self.schedule()
+
+    def come_back(self) -> None:
+        """Take note that the last message, if it was to be answered, is."""
+        self._is_answering = False
+        if self._is_holding:
+            self.schedule()
 
     def _throttle(self) -> None:
         """Read as long as the user keeps up. When the connection is closing all is read, for nothing is kept."""

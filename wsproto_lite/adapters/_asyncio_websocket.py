@@ -75,8 +75,8 @@ class WebSocket(Link, Facts):
     def is_full(self) -> bool:
         return len(self._messages) > (self._max_queue if self._is_reading else self._max_queue // 4)
 
-    def has_messages(self) -> bool:
-        return bool(self._messages)
+    def waiting(self) -> int:
+        return len(self._messages)
 
     # ---- messages ----
 
@@ -112,6 +112,7 @@ class WebSocket(Link, Facts):
 
     def _take_message(self) -> Data:
         message = self._messages.popleft()
+        self._is_answering = True
         if self._is_holding:
             self.schedule()
         return message
@@ -129,6 +130,7 @@ class WebSocket(Link, Facts):
 
     def _wait_for_message(self) -> asyncio.Future[None]:
         """Give what is done when there is a message, or will be none."""
+        self.come_back()
         if self._ending is not None:
             raise self._closed()
         if self._receiver is not None and not self._receiver.done():
@@ -189,6 +191,7 @@ class WebSocket(Link, Facts):
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed, by whomever."""
+        self.come_back()
         await asyncio.shield(self.lost)
 
     async def __aenter__(self) -> WebSocket:

@@ -17,6 +17,10 @@ from ._shared import Uri, parse_uri
 MAX_QUEUE = 16
 """Messages that wait for the user before reading pauses."""
 
+ANSWER_TIME = 1.0
+"""Seconds that the end of a connection waits for the next message before it to be taken, or, where a user in another
+thread or task takes time for it, answered: after the end there is no answering."""
+
 READ_SIZE = 64 << 10
 
 WRITE_SIZE = 64 << 10

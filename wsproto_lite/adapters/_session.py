@@ -18,12 +18,9 @@ from ..events import AcceptConnection, CloseConnection, Event, Message, Ping, Po
 from ..heartbeat import Heartbeat
 from ._closing import Step, next_step
 from ._facts import CONNECTING, LOCAL_CLOSING, MESSAGES, OPEN, Data, Facts
-from ._options import Options
+from ._options import ANSWER_TIME, Options
 from ._pings import Pings
 from ._shared import HandshakeRejected
-
-ANSWER_TIME = 1.0
-"""Seconds that the end waits for the answer to a message that came with it: after the end there is no answering."""
 
 
 class Answer:
@@ -55,6 +52,7 @@ class Session(Facts, ABC):
         "_is_answering",
         "_is_eof_due",
         "_is_lost",
+        "_is_overdue",
         "_is_receiving",
         "_max_queue",
         "_messages",
@@ -85,8 +83,9 @@ class Session(Facts, ABC):
         self._timeouts = options.timeouts
         self._heartbeat = Heartbeat(self.conn, clock(), *options.timeouts)
         self._timer_deadline = self._heartbeat.deadline()
-        self._held_until: float | None = None  # when what is held back has waited long enough for an answer
-        self._is_answering = False  # the last message was taken, and its taker has not come back
+        self._held_until: float | None = None  # when what is held back has waited long enough for the user
+        self._is_overdue = False  # that time has passed
+        self._is_answering = False  # the last message was taken, and its taker has neither sent any nor come back
         self._cut: float | None = None  # when to give up a transport that the core is done with
         self._seen_state = self.conn.state
         self._wants_input = True
@@ -111,7 +110,7 @@ class Session(Facts, ABC):
     def _receive(self, data: bytes) -> None:
         """Take what was read, b"" at the end of the stream."""
         if data:
-            self._take(self.conn.receive_data(data))
+            self._take(self.conn.receive_data(data, hold_end=True))
         else:
             self._has_eof = self._is_eof_due = True
         self._advance()
@@ -156,13 +155,17 @@ class Session(Facts, ABC):
         conn = self.conn
         # A Close has to wait until the messages before it are taken and answered, for after it that is too late. So has
         # the end of the stream.
-        while self._holds_input() and (conn.state is not OPEN or not (self._messages or self._is_answering)):
+        while self._holds_input() and (
+            conn.state is not OPEN or self._is_overdue or not (self._messages or self._is_answering)
+        ):
+            self._is_overdue = False
             if conn.has_pending:
                 self._take(conn.receive_data(b""))
             else:
                 self._is_eof_due = False
                 self._take(conn.receive_eof())
-        if not (self._holds_input() and self._is_answering):
+        is_end_held = conn.is_ending or (self._is_eof_due and not conn.has_pending)
+        if not is_end_held and not (self._is_answering and conn.has_pending):
             self._held_until = None
         elif self._held_until is None:
             self._held_until = self._clock() + ANSWER_TIME
@@ -201,6 +204,15 @@ class Session(Facts, ABC):
         self._output.append(data)
         self._output_size += len(data)
 
+    def _put_message(self, data: bytes) -> None:
+        """Send an encoded message, soon: the answer to what was taken, as far as we can tell."""
+        self._put_bytes(data)
+        self._is_answering = False
+        if self._held_until is None:
+            self._notify()
+        else:
+            self._advance()
+
     def _take_output(self) -> bytes:
         """Give all that is to be written. To be called when it can be: meanwhile the core bounds its own output."""
         if self._is_lost or self._is_holding():
@@ -234,7 +246,9 @@ class Session(Facts, ABC):
         """Do what is due at the deadline, if it has passed, and tell whether to give the transport up."""
         now = self._clock()
         if self._held_until is not None and self._held_until <= now:
-            self._come_back()
+            self._is_answering = False
+            self._is_overdue = True
+            self._advance()
         if self._timer_deadline is None or now < self._timer_deadline:
             return False
         if self._cut is None:
@@ -275,6 +289,7 @@ class Session(Facts, ABC):
         message = self._messages.popleft()
         self._is_answering = not self._messages
         if self._holds_input() or not self._wants_input:
+            self._held_until = None
             self._advance()
         return message
 
@@ -304,8 +319,7 @@ class Session(Facts, ABC):
     def send_now(self, event: Message, frame: bytes | None) -> None:
         """Send a message without waiting, as `frame` if it is encoded already. For `broadcast`."""
         if not self.is_ended():
-            self._put_bytes(self.conn.send(event) if frame is None else frame)
-            self._notify()
+            self._put_message(self.conn.send(event) if frame is None else frame)
 
     def begin_close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Send a Close if that isn't too late, and don't wait. Raises LocalProtocolError for what can't be sent."""
@@ -362,6 +376,6 @@ class Session(Facts, ABC):
         """Tell whether nothing can be sent any more, or nothing yet."""
         return self.conn.state is not OPEN or self._is_lost
 
-    def has_messages(self) -> bool:
-        """Tell whether there are messages that nobody has taken."""
-        return bool(self._messages)
+    def waiting(self) -> int:
+        """Tell how many messages nobody has taken."""
+        return len(self._messages)

@@ -186,8 +186,7 @@ class WebSocket(Session):
         """
         with self._when(self._has_room, timeout):
             self._check_can_send()
-            self._put_bytes(self.conn.send(to_event(message, text=text)))
-            self._notify()
+            self._put_message(self.conn.send(to_event(message, text=text)))
 
     def send_now(self, event: Message, frame: bytes | None) -> None:
         with self._lock:

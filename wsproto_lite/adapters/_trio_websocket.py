@@ -117,8 +117,7 @@ class WebSocket(Session):
         is no message. If it is cancelled, the message is not sent.
         """
         await self._wait_for_room()
-        self._put_bytes(self.conn.send(to_event(message, text=text)))
-        self._notify()
+        self._put_message(self.conn.send(to_event(message, text=text)))
         # By trio's rules: what is done can't be cancelled any more.
         await trio.lowlevel.cancel_shielded_checkpoint()
 

@@ -124,8 +124,8 @@ class WebSocketProtocol(Link):
             logger.warning("WebSocket request refused: %s", event.error)
             self._end(CloseCode.ABNORMAL_CLOSURE)
 
-    def has_messages(self) -> bool:
-        return bool(self._messages)
+    def waiting(self) -> int:
+        return len(self._messages)
 
     def is_full(self) -> bool:
         limit = self._config.ws_max_queue
@@ -191,11 +191,13 @@ class WebSocketProtocol(Link):
             self._is_told = True
             return {"type": "websocket.connect"}
         while not self._messages:
+            self.come_back()
             if self._ending is not None:
                 return dict(self._ending)
             self._has_input.clear()
             await self._has_input.wait()
         message = self._messages.popleft()
+        self._is_answering = True
         if self._is_holding:
             self.schedule()
         return message
