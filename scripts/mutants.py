@@ -56,6 +56,7 @@ TESTS = (
     "test_rfc6455_[!a]*.py",
     "test_rfc7692_*.py",
     "test_rules.py",
+    "test_rules_end.py",
     "test_rules_limits.py",
     "test_rules_send.py",
     "test_runs.py",
