@@ -11,13 +11,12 @@ from types import TracebackType
 from typing import Any, Callable, Union
 
 from ..constants import SERVER, CloseCode
-from ..errors import ConnectionClosed
-from ..events import Event, RejectConnection, Request
+from ..events import AcceptConnection, Event, RejectConnection, Request
 from ..http11 import RequestHead
 from ._asyncio_websocket import WebSocket
 from ._facts import CONNECTING
 from ._options import Options
-from ._service import Service, code_after, logger
+from ._service import Service, code_after
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -49,6 +48,15 @@ class ServerWebSocket(WebSocket):
             self._server.serve(self)
         elif isinstance(event, RejectConnection) and self.request is None:
             self._server.answer(self)
+
+    def accept(self, response: AcceptConnection) -> None:
+        """Answer a client's request with consent."""
+        self.response = response
+        self.put(response)
+
+    def refuse(self, rejection: RejectConnection) -> None:
+        """Answer a client's request with anything else."""
+        self.put(rejection)
 
     def go_away(self, code: int, reason: str) -> None:
         """End, because the server does."""
@@ -164,8 +172,9 @@ class Server:
     async def _serve(self, websocket: ServerWebSocket) -> None:
         code = CloseCode.NORMAL_CLOSURE
         try:
-            if not await self._is_answered(websocket):
-                self._accept(websocket)
+            if not await self._service.has_refused(websocket):
+                assert websocket.request is not None
+                websocket.accept(self._service.acceptance(websocket.request))
                 await self._service.handler(websocket)
         except Exception as error:
             code = code_after(error, websocket)
@@ -175,30 +184,6 @@ class Server:
         await websocket.close(code)
 
     async def _answer(self, websocket: ServerWebSocket) -> None:
-        await self._is_answered(websocket)
+        await self._service.has_refused(websocket)
         websocket.holds_refusal = False
         websocket.schedule()
-
-    async def _is_answered(self, websocket: ServerWebSocket) -> bool:
-        """Ask process_request for an answer of its own. Tell whether it gave one."""
-        head = websocket.conn.request_head
-        if self._service.process_request is None or head is None:
-            return False
-        try:
-            answer = self._service.process_request(websocket, head)
-            if isinstance(answer, Awaitable):
-                answer = await answer
-            if answer is None:
-                return False
-            websocket.put(answer)
-        except ConnectionClosed:
-            pass
-        except Exception:
-            logger.exception("process_request failed")
-            websocket.put(RejectConnection(500))
-        return True
-
-    def _accept(self, websocket: ServerWebSocket) -> None:
-        assert websocket.request is not None
-        websocket.response = self._service.acceptance(websocket.request)
-        websocket.put(websocket.response)

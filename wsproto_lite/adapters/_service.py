@@ -6,21 +6,30 @@ Knows the user's functions and what to make of their failures. Must not know how
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, NamedTuple, Protocol
 
+from ..connection import Connection
 from ..constants import CloseCode
 from ..errors import ConnectionClosed
-from ..events import AcceptConnection, Headers, Request
+from ..events import AcceptConnection, Headers, RejectConnection, Request
 from ._shared import select_subprotocol
 
 logger = logging.getLogger("wsproto_lite")
 
 
 class Endable(Protocol):
-    """A WebSocket, as far as it matters here."""
+    """A WebSocket, as far as its end matters here."""
 
     def is_ended(self) -> bool: ...
+
+
+class Refusable(Protocol):
+    """A WebSocket, as far as its beginning does."""
+
+    conn: Connection
+
+    def refuse(self, rejection: RejectConnection) -> None: ...
 
 
 class Service(NamedTuple):
@@ -34,6 +43,25 @@ class Service(NamedTuple):
     def acceptance(self, request: Request) -> AcceptConnection:
         """Answer an upgrade that nobody refuses."""
         return AcceptConnection(select_subprotocol(request, self.subprotocols), self.additional_headers)
+
+    async def has_refused(self, websocket: Refusable) -> bool:
+        """Ask process_request, which may be a coroutine function. Tell whether it gave an answer of its own."""
+        head = websocket.conn.request_head
+        if self.process_request is None or head is None:
+            return False
+        try:
+            answer = self.process_request(websocket, head)
+            if isinstance(answer, Awaitable):
+                answer = await answer
+            if answer is None:
+                return False
+            websocket.refuse(answer)
+        except ConnectionClosed:
+            pass
+        except Exception:
+            logger.exception("process_request failed")
+            websocket.refuse(RejectConnection(500))
+        return True
 
 
 def code_after(failure: Exception, websocket: Endable) -> CloseCode:

@@ -13,12 +13,11 @@ from typing import Any, Callable, Union
 import trio
 
 from ..constants import SERVER, CloseCode
-from ..errors import ConnectionClosed
 from ..events import Headers, RejectConnection
 from ..http11 import RequestHead
 from ..settings import Settings
 from ._options import MAX_QUEUE, Options, Timeouts, make_options
-from ._service import Service, code_after, logger, split_failure
+from ._service import Service, code_after, split_failure
 from ._sockets import listen_on_path
 from ._trio_websocket import WebSocket
 
@@ -151,7 +150,7 @@ class Server:
         code = CloseCode.NORMAL_CLOSURE
         try:
             await websocket.wait_asked()
-            is_answered = await self._is_answered(websocket)
+            is_answered = await self._service.has_refused(websocket)
             websocket.hold_refusal(is_held=False)
             if not is_answered and websocket.request is not None:
                 websocket.accept(self._service.acceptance(websocket.request))
@@ -163,22 +162,3 @@ class Server:
             if rest is not None:
                 raise rest from None
         await websocket.close(code)
-
-    async def _is_answered(self, websocket: WebSocket) -> bool:
-        """Ask process_request for an answer of its own. Tell whether it gave one."""
-        head = websocket.conn.request_head
-        if self._service.process_request is None or head is None:
-            return False
-        try:
-            answer = self._service.process_request(websocket, head)
-            if isinstance(answer, Awaitable):
-                answer = await answer
-            if answer is None:
-                return False
-            websocket.refuse(answer)
-        except ConnectionClosed:
-            pass
-        except Exception:
-            logger.exception("process_request failed")
-            websocket.refuse(RejectConnection(500))
-        return True
