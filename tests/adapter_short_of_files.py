@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
 import time
 
-from adapter_subjects import SUBJECTS
+from adapter_subject_uvicorn import SERVERS
 
 FEW = 40
 """Files that it may have open."""
@@ -16,7 +17,9 @@ MANY = 60
 
 
 def main() -> None:
-    with SUBJECTS[sys.argv[1]].serving() as server:
+    # asyncio complains once for each place in the backlog, of which uvicorn has 2,048, and nobody reads it.
+    logging.disable()
+    with SERVERS[sys.argv[1]].serving() as server:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, FEW))
         print(server.port, flush=True)
         time.sleep(120)

@@ -94,11 +94,22 @@ class Running:
         self.is_closed = True
 
 
-class Subject(ABC):
-    """One adapter."""
+def calls_in(loop: asyncio.AbstractEventLoop) -> Callable[[Callable[[], Any]], Any]:
+    """Make what runs a function in a loop of another thread, and returns its result."""
+
+    async def do(function: Callable[[], Any]) -> Any:
+        return function()
+
+    def call(function: Callable[[], Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(do(function), loop).result(PATIENCE)
+
+    return call
+
+
+class ServerSubject(ABC):
+    """The servers of one adapter."""
 
     name: str
-    adapter: Any
 
     @contextmanager
     def serving(self, script: Script = echo, **kwargs: Any) -> Iterator[Running]:
@@ -136,6 +147,12 @@ class Subject(ABC):
     def sleep(self, seconds: float) -> Any:
         """Sleep, for scripts."""
 
+
+class Subject(ServerSubject):
+    """One adapter, with servers and clients."""
+
+    adapter: Any
+
     @abstractmethod
     def talk(self, script: Script, uri: str, **kwargs: Any) -> Any:
         """Run a client, and return what its script returns."""
@@ -147,16 +164,8 @@ class Asyncio(Subject):
 
     def _serve(self, script: Script, ready: Queue[Any], kwargs: dict[str, Any]) -> None:
         async def main() -> None:
-            loop = asyncio.get_running_loop()
-
-            async def do(function: Callable[[], Any]) -> Any:
-                return function()
-
-            def call(function: Callable[[], Any]) -> Any:
-                return asyncio.run_coroutine_threadsafe(do(function), loop).result(PATIENCE)
-
             async with self.adapter.serve(partial(drive, script), **kwargs) as server:
-                ready.put(Running(server, call))
+                ready.put(Running(server, calls_in(asyncio.get_running_loop())))
                 await server.wait_closed()
             await asyncio.sleep(0)
             assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from adapter_peers import Peer, client_of
 from adapter_scripts import Steps, receive_all, subjects
-from adapter_subjects import Subject
+from adapter_subject_uvicorn import servers
+from adapter_subjects import ServerSubject, Subject
 from asyncio_helpers import SHORT
 from wsproto.events import CloseConnection, TextMessage
 
@@ -44,8 +45,8 @@ endings = pytest.mark.parametrize(("ending", "code"), [(close, 4001), (violate, 
 
 @endings
 @pytest.mark.usefixtures("patient")
-@subjects
-def test_end_in_a_later_read(subject: Subject, ending: Any, code: int) -> None:
+@servers
+def test_end_in_a_later_read(subject: ServerSubject, ending: Any, code: int) -> None:
     """A handler that is busy when the end comes still answers what it has yet to take."""
     has_come = threading.Event()
 
@@ -70,8 +71,8 @@ def test_end_in_a_later_read(subject: Subject, ending: Any, code: int) -> None:
 
 @endings
 @pytest.mark.usefixtures("patient")
-@subjects
-def test_answer_takes_time(subject: Subject, ending: Any, code: int) -> None:
+@servers
+def test_answer_takes_time(subject: ServerSubject, ending: Any, code: int) -> None:
     """The end waits until the message that was taken is answered."""
 
     def script(ws: Any) -> Steps:
@@ -89,8 +90,8 @@ def test_answer_takes_time(subject: Subject, ending: Any, code: int) -> None:
 
 @endings
 @pytest.mark.usefixtures("patient")
-@subjects
-def test_handler_that_has_begun_to_answer(subject: Subject, ending: Any, code: int) -> None:
+@servers
+def test_handler_that_has_begun_to_answer(subject: ServerSubject, ending: Any, code: int) -> None:
     """What it sends then is no answer that an end would wait for, or a subscription could not be ended."""
     ends: list[Any] = []
 
@@ -129,9 +130,9 @@ def test_handler_that_awaits_the_end(subject: Subject, ending: Any, code: int) -
 
 @endings
 @pytest.mark.parametrize("taken", [0, 1, 2])
-@subjects
+@servers
 def test_handler_that_never_answers(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch, taken: int, ending: Any, code: int
+    subject: ServerSubject, monkeypatch: pytest.MonkeyPatch, taken: int, ending: Any, code: int
 ) -> None:
     """The end waits for a time only. No message is lost by that."""
     set_answer_time(monkeypatch, SHORT)
@@ -140,7 +141,7 @@ def test_handler_that_never_answers(
     def script(ws: Any) -> Steps:
         for _ in range(taken):
             received.append((yield ws.recv()))
-        while ws.close_code is None:
+        while not ws.is_ended():
             yield subject.sleep(PAUSE)
         received.extend((yield from receive_all(ws)))
 
@@ -151,8 +152,8 @@ def test_handler_that_never_answers(
 
 
 @pytest.mark.usefixtures("patient")
-@subjects
-def test_end_of_the_stream_behind_a_message(subject: Subject) -> None:
+@servers
+def test_end_of_the_stream_behind_a_message(subject: ServerSubject) -> None:
     """A peer that only half-closes reads the answer."""
 
     def script(ws: Any) -> Steps:

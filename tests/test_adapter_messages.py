@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from adapter_peers import client_of, server_that
 from adapter_scripts import Steps, receive_all, subjects, wait_closed
-from adapter_subjects import PATIENCE, SUBJECTS, Subject
+from adapter_subject_uvicorn import servers
+from adapter_subjects import PATIENCE, SUBJECTS, ServerSubject, Subject
 from asyncio_helpers import SHORT, handshake, text
 from wsproto.events import CloseConnection
 
@@ -133,8 +134,8 @@ def test_early_data(subject: Subject) -> None:
         assert response.startswith(b"HTTP/1.1 101 ")
 
 
-@subjects
-def test_what_came_before_a_close_is_answered_first(subject: Subject) -> None:
+@servers
+def test_what_came_before_a_close_is_answered_first(subject: ServerSubject) -> None:
     """After the Close there is no answering, so it is held back until a slow handler has taken the rest."""
 
     def slow_echo(ws: Any) -> Steps:

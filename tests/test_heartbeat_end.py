@@ -69,7 +69,7 @@ class TestPongs:
         conn.data_to_send()
         assert heartbeat.deadline() == START + 25
         assert heartbeat.tick(START + 24.9) == []
-        error = RemoteProtocolError("nothing came for 5 seconds after a ping", 1011)
+        error = RemoteProtocolError("keepalive ping timeout: nothing came for 5 seconds after a ping", 1011)
         assert heartbeat.tick(START + 25) == [CloseConnection(1011, str(error), error)]
         assert frames_from(role, conn.data_to_send()) == [(FIN | CLOSE, b"\x03\xf3" + str(error).encode())]
         assert conn.state is State.CLOSED

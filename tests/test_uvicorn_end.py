@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
-from asyncio_helpers import in_loop, text
+from asyncio_helpers import SHORT, Peer, in_loop, text
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn_helpers import (
     ACCEPT,
     REQUEST,
     Message,
+    Observed,
     Receive,
     Recorder,
     Send,
@@ -62,21 +64,28 @@ async def test_connection_is_lost() -> None:
     assert app.received == [{"type": "websocket.receive", "text": "one"}, LOST]
 
 
+def half_close(peer: Peer) -> None:
+    peer.writer.write_eof()
+
+
+@pytest.mark.parametrize("leave", [Peer.reset, half_close], ids=["resets", "half_closes"])
 @in_loop
-async def test_connection_is_lost_before_it_is_accepted() -> None:
-    caught = asyncio.Event()
+async def test_client_leaves_before_it_is_accepted(leave: Any) -> None:
+    started, caught = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await receive()
+        started.set()
         assert await receive() == LOST
         with pytest.raises(ClientDisconnected):
             await send(ACCEPT)
         caught.set()
         await send(ACCEPT)  # which nobody complains of
 
-    async with serving(app) as server:
-        async with peer_of(server, opened=False) as peer:
-            await peer.write(REQUEST)
+    async with serving(app) as server, peer_of(server, opened=False) as peer:
+        await peer.write(REQUEST)
+        await started.wait()
+        leave(peer)
         await caught.wait()
 
 
@@ -205,6 +214,62 @@ async def test_shutdown_before_it_is_accepted() -> None:
         for connection in list(server.server_state.connections):
             connection.shutdown()
         assert (await answering)[0] == b"HTTP/1.1 503 Service Unavailable"
+
+
+class Impatient(Observed):
+    """For an answer to a Close it waits for ever, except when the server ends."""
+
+    close_timeout = None
+    shutdown_timeout = SHORT
+
+
+OPEN = [ACCEPT]
+CLOSING = [ACCEPT, CLOSE]
+REFUSED = [CLOSE]
+
+
+@pytest.mark.parametrize("messages", [[], OPEN, CLOSING, REFUSED], ids=["asked", "open", "closing", "refused"])
+@in_loop
+async def test_shutdown_waits_for_no_client_that_is_gone(messages: list[Message]) -> None:
+    """It reads no more, or is behind a network that is down. A deploy mustn't wait for it."""
+    ready = asyncio.Event()
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+        for message in messages:
+            await send(message)
+        ready.set()
+        assert (await receive())["type"] == "websocket.disconnect"
+
+    server = serving(app, ws=Impatient)
+    async with peer_of(await server.__aenter__(), opened=False) as peer:
+        await peer.write(REQUEST)
+        await ready.wait()
+        await server.__aexit__(None, None, None)
+        assert (await peer.reader.read()).startswith(b"HTTP/1.1 ")
+    assert Impatient.seen.pop().lost.done()
+
+
+@in_loop
+async def test_shutdown_waits_for_a_client_that_reads() -> None:
+    """What was sent before is more than the network takes at once; it is read, and the Close behind it."""
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await send(ACCEPT)
+        while True:
+            await send({"type": "websocket.send", "bytes": bytes(1 << 16)})
+
+    class MoreImpatient(Impatient):
+        shutdown_timeout = 0.0
+
+    async with serving(app, ws=MoreImpatient) as server, peer_of(server) as peer:
+        protocol = MoreImpatient.seen.pop()
+        await protocol.blocked.wait()
+        protocol.shutdown()
+        await turns()
+        *messages, code = await peer.read_to_end()
+    assert set(messages) == {bytes(1 << 16)}
+    assert code == 1012
 
 
 @in_loop

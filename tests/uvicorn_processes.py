@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 
 PROTOCOL = "wsproto_lite.adapters.uvicorn:WebSocketProtocol"
 
-_listening = re.compile(r"Uvicorn running on http://(\S+:\d+)").search
+_listening = re.compile(r"Uvicorn running on https?://(\S+:\d+)").search
 
 STARTED = "Application startup complete."
 """What each process says that has begun to serve, or is about to."""

@@ -131,7 +131,7 @@ class Heartbeat:
             if conn.bytes_received != self._received or conn.has_pending:
                 self._pong_deadline = _after(now, self._ping_timeout)
             elif now >= self._pong_deadline:
-                text = f"nothing came for {self._ping_timeout} seconds after a ping"
+                text = f"keepalive ping timeout: nothing came for {self._ping_timeout} seconds after a ping"
                 return conn.fail(RemoteProtocolError(text, CloseCode.INTERNAL_ERROR))
         elif self._next_ping is not None and now >= self._next_ping:
             self._send_ping(now)

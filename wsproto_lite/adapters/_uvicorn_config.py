@@ -24,7 +24,12 @@ Message = MutableMapping[str, Any]
 """A message of ASGI, and a scope."""
 
 CLOSE_TIMEOUT = 10.0
-"""Seconds to wait for the peer's Close. uvicorn has no option for it, and waits as long."""
+"""Seconds to wait for the client's Close. uvicorn has no option for it, and waits as long."""
+
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds to wait for it when the server ends. uvicorn's own protocols don't wait at all then, so that a client whose
+input is under way may be reset before it has read why; but a server mustn't end late because of clients that are gone.
+"""
 
 HEAD_SIZE = 64 << 10
 """Bytes of a request's head if uvicorn has no limit of its own. It has read the head before we see it."""
@@ -47,13 +52,14 @@ def complaint(kind: str, expected: Iterable[str]) -> str:
     return f"Expected ASGI message {due} but got '{kind}'."
 
 
-def read_options(config: Config) -> Options:
+def read_options(config: Config, close_timeout: float | None = CLOSE_TIMEOUT) -> Options:
     """Give what a connection is made with. To uvicorn a ping interval or timeout of 0 means none."""
     return _cached_options(
         config.ws_max_size,
         config.ws_max_queue,
         config.ws_ping_interval or None,
         config.ws_ping_timeout or None,
+        close_timeout,
         config.ws_per_message_deflate,
         config.h11_max_incomplete_event_size or HEAD_SIZE,
     )
@@ -65,6 +71,7 @@ def _cached_options(
     max_queue: int,
     ping_interval: float | None,
     ping_timeout: float | None,
+    close_timeout: float | None,
     per_message_deflate: bool,
     head_size: int,
 ) -> Options:
@@ -72,7 +79,7 @@ def _cached_options(
     extensions: tuple[Extension, ...] = (PerMessageDeflate(),) if per_message_deflate else ()
     settings = Settings(max_message_size=max_size, max_header_size=head_size, extensions=extensions)
     # An application may take all the time it likes to accept: uvicorn doesn't limit that.
-    return make_options(settings, Timeouts(None, ping_interval, ping_timeout, CLOSE_TIMEOUT), max_queue)
+    return make_options(settings, Timeouts(None, ping_interval, ping_timeout, close_timeout), max_queue)
 
 
 def make_scope(request: Request, transport: asyncio.Transport, config: Config, state: dict[str, Any]) -> Message:

@@ -33,7 +33,7 @@ from ..events import (
 )
 from ._asyncio_link import Link
 from ._options import WRITE_SIZE
-from ._uvicorn_config import Message, Phase, complaint, make_scope, read_options
+from ._uvicorn_config import CLOSE_TIMEOUT, SHUTDOWN_TIMEOUT, Message, Phase, complaint, make_scope, read_options
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -41,7 +41,14 @@ _KINDS: dict[type, str] = {TextMessage: "text", BytesMessage: "bytes"}
 
 
 class WebSocketProtocol(Link):
-    """One WebSocket of an ASGI application. Made by uvicorn, which hands over the request it has read."""
+    """One WebSocket of an ASGI application. Made by uvicorn, which hands over the request it has read.
+
+    uvicorn has no options for how long to wait for the client's Close. A subclass may have other seconds than these:
+    `close_timeout`, and `shutdown_timeout` for when the server ends. For the first, None means for ever.
+    """
+
+    close_timeout: float | None = CLOSE_TIMEOUT
+    shutdown_timeout: float = SHUTDOWN_TIMEOUT
 
     __slots__ = (
         "_app_state",
@@ -64,7 +71,7 @@ class WebSocketProtocol(Link):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(SERVER, read_options(config))
+        super().__init__(SERVER, read_options(config, self.close_timeout))
         self._config = config
         self._app_state = app_state
         self._server_state = server_state
@@ -91,13 +98,19 @@ class WebSocketProtocol(Link):
 
     def shutdown(self) -> None:
         """End the connection, because the server does."""
+        self.loop.call_later(self.shutdown_timeout, self._hang_up)
         if self._ending is not None:
-            return  # the closing has a deadline of its own
+            return
         if self._phase is Phase.ACCEPTED:
             self.put(CloseConnection(CloseCode.SERVICE_RESTART))
             self._end(CloseCode.SERVICE_RESTART)
         else:
             self._refuse_by_ourselves(503)
+
+    def _hang_up(self) -> None:
+        """Wait no longer for the client to close, unless it is busy reading: that has the close timeout."""
+        if not self.unsent:
+            self.abort()
 
     # ---- what the link asks ----
 
