@@ -12,6 +12,9 @@ C_FILES := $(wildcard csrc/*.[ch] tests/c/*.[ch] fuzz/*.c)
 
 SECONDS ?= 60
 
+# setuptools warns of what every editable installation is: the folder that is worked in takes precedence.
+INSTALL_EDITABLE := PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet --editable
+
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -20,11 +23,11 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(INSTALL_EDITABLE) .
 	@touch $@
 
 $(VENV)/installed-test: $(BIN)/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(INSTALL_EDITABLE) '.[test]'
 	@touch $@ $(VENV)/installed
 
 demo: $(VENV)/installed  ## start the demo server; open the address that it prints
@@ -34,7 +37,7 @@ test: lint types $(VENV)/installed-test  ## lint, check types, run all tests wit
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 docs: $(BIN)/python $(SOURCES)  ## build the documentation into build/docs, and run its doctests
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(INSTALL_EDITABLE) '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b doctest docs build/doctest
 
@@ -56,11 +59,11 @@ format: $(VENV)/installed-lint  ## bring Python and C into that style
 types: $(VENV)/installed-test  ## check types
 	$(BIN)/mypy
 
-browser: $(VENV)/installed-test  ## drive the demo page with headless Chromium
-	WSPROTO_LITE_NO_SKIP=1 $(BIN)/python -m pytest tests/test_browser.py
+browser: $(VENV)/installed-test  ## drive the demo page and the servers with headless Chromium
+	WSPROTO_LITE_NO_SKIP=1 $(BIN)/python -m pytest tests/test_browser*.py
 
 peers: $(VENV)/installed-test  ## talk to others' clients and servers (needs Node, npm, g++, Boost, Redis)
-	$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	$(INSTALL_EDITABLE) '.[peers]'
 	mkdir -p build/peers
 	cp tests/peers/package.json build/peers
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/peers
@@ -98,7 +101,7 @@ hooks: $(VENV)/installed-lint $(VENV)/installed-test $(VENV)/installed-hooks  ##
 	$(BIN)/pre-commit install
 
 bench: $(BIN)/python $(SOURCES)  ## measure against the others (BASE=file.json to compare)
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(INSTALL_EDITABLE) '.[bench]'
 	$(BIN)/python -m benchmarks core $(if $(BASE),--base $(BASE))
 
 clean:  ## remove what make has made

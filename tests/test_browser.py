@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import re
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_fixtures import browser as browser  # a fixture
 from processes import program
-
-SWITCHES = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def missing(what: str) -> None:
-    """Skip, unless WSPROTO_LITE_NO_SKIP=1 says that this must run."""
-    if os.environ.get("WSPROTO_LITE_NO_SKIP") == "1":
-        pytest.fail(f"{what} is missing")
-    pytest.skip(f"{what} is missing")
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +17,6 @@ def url() -> Iterator[str]:
         yield url
         process.terminate()
         assert process.communicate()[1] == ""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        missing("Chromium")
-    try:
-        playwright = importlib.import_module("playwright.sync_api")
-    except ImportError:
-        missing("playwright")
-    profile: Path = tmp_path_factory.mktemp("profile")
-    with playwright.sync_playwright() as driver:
-        context = driver.chromium.launch_persistent_context(profile, executable_path=chromium, args=SWITCHES)
-        yield context
-        context.close()
 
 
 @pytest.fixture

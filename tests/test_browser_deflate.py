@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from test_browser import browser as browser  # a fixture
+from browser_fixtures import browser as browser  # a fixture
 
 from wsproto_lite import SERVER, AcceptConnection, BytesMessage, Connection, PerMessageDeflate, Request, Settings
 from wsproto_lite import TextMessage as Text
