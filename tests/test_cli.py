@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import runpy
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -33,6 +35,21 @@ def test_help(command: str, part: str, capsys: pytest.CaptureFixture[str]) -> No
         main([*command.split(), "--help"])
     assert caught.value.code == 0
     assert part in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", ["72", "200"])
+@pytest.mark.parametrize("command", ["connect", "dissect"])
+def test_help_fits(
+    command: str, width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each exit code begins a line."""
+    monkeypatch.setenv("COLUMNS", width)
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= int(width)
+    codes = lines[lines.index("exit codes:") + 1 :]
+    assert [line.split()[0] for line in codes if line[2] != " "][:3] == ["0", "1", "2"]
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,14 +105,15 @@ def test_interrupt_at_another_moment() -> None:
 
 
 class Gone(io.StringIO):
-    """A standard output that nobody reads any more."""
+    """A standard output that can't be written."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, error: OSError) -> None:
         super().__init__()
         self._descriptor = descriptor
+        self._error = error
 
     def flush(self) -> None:
-        raise BrokenPipeError
+        raise self._error
 
     def fileno(self) -> int:
         return self._descriptor
@@ -104,10 +122,51 @@ class Gone(io.StringIO):
 def test_output_that_nobody_reads(tmp_path: Path) -> None:
     """What is left in its buffer goes nowhere."""
     with (tmp_path / "output").open("wb") as file:
-        with redirect_stdout(Gone(file.fileno())):
+        with redirect_stdout(Gone(file.fileno(), BrokenPipeError())):
             assert main(["serve", "--port", "0"]) == 141
         file.write(b"left")
     assert (tmp_path / "output").read_bytes() == b""
+
+
+def test_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That has an exit code of its own: 1 would tell of a violation."""
+    path = tmp_path / "input"
+    path.write_bytes(b"\x89\x00")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (tmp_path / "output").open("wb") as file, redirect_stdout(Gone(file.fileno(), full)):
+        assert main(["dissect", "--json", str(path)]) == 2
+    assert capsys.readouterr().err == "wsproto-lite: input or output failed: No space left on device\n"
+
+
+def test_without_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed input is an empty one, a closed output takes all."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert main(["dissect", "--json"]) == 3
+    for name in ("stdin", "stdout", "stderr"):
+        getattr(sys, name).close()
+
+
+def run_in_shell(redirected: str) -> subprocess.CompletedProcess[str]:
+    """Have `dissect --json` read a Ping from a pipe, and do with standard streams as is said."""
+    command = f"printf '\\211\\0' | {sys.executable} -m wsproto_lite dissect --json {redirected}"
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_full_disk() -> None:
+    """It is not the exit code of a violation, and no traceback."""
+    done = run_in_shell(">/dev/full")
+    assert (done.returncode, done.stderr) == (2, "wsproto-lite: input or output failed: No space left on device\n")
+
+
+CLOSED = {"output": (">&-", 0), "errors": ("2>&-", 0), "input": ("<&-", 3)}
+
+
+@pytest.mark.parametrize(("redirected", "expected"), CLOSED.values(), ids=CLOSED)
+def test_closed_streams(redirected: str, expected: int) -> None:
+    done = run_in_shell(redirected)
+    assert (done.returncode, done.stderr) == (expected, "")
 
 
 def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:

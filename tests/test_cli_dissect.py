@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -126,6 +127,17 @@ def test_exit_codes(data: bytes, expected: int, output: str, dissect: Dissect) -
     assert dissect(data, output)[0] == expected
 
 
+def test_no_capture(dissect: Dissect) -> None:
+    expected = (2, "", "wsproto-lite: input begins with b'\\x81\\x857\\xfa', which is neither pcap nor pcapng\n")
+    assert dissect(HELLO, "--json", "--format", "capture") == expected
+
+
+def test_compressed_input(dissect: Dissect) -> None:
+    """What it begins with begins no frame."""
+    code, _, error = dissect(gzip.compress(pcap([])), "--json")
+    assert (code, error.partition(";")[0]) == (2, "wsproto-lite: input is compressed by gzip")
+
+
 def test_violation_in_a_damaged_capture(dissect: Dissect) -> None:
     talk = Talk()
     packets = [*talk.opening(), talk.from_client(UPGRADE), talk.from_server(RESPONSE + b"\x83\x00"), b"x"]
@@ -138,6 +150,7 @@ MISTAKES = {
     "directory": (["/"], "wsproto-lite: can't read /: Is a directory\n"),
     "payload": (["-", "--payload", "-1"], "payload is '-1'; it is a number from 0 to 67108864"),
     "format": (["-", "--format", "xml"], "invalid choice"),
+    "port": (["-", "--port", "65536"], "port is '65536'; it is a number from 0 to 65535"),
 }
 
 
@@ -277,6 +290,29 @@ def test_one_port() -> None:
     assert len(records_of(one_talk(1) + one_talk(2), port=80)) == 8
 
 
+@pytest.mark.parametrize("upgrade", [UPGRADE, UPGRADE.replace(b"Upgrade: websocket", b"upgrade:WebSocket")])
+def test_upgrade_after_other_requests(upgrade: bytes) -> None:
+    """A client may use a connection that it has open."""
+    talk = Talk()
+    page, reply = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    sizes = len(page) * 2, len(reply) * 2
+    located = records_of(
+        [
+            *talk.opening(),
+            talk.from_client(page),
+            talk.from_server(reply),
+            talk.from_client(page, len(page)),
+            talk.from_server(reply, len(reply)),
+            talk.from_client(upgrade, sizes[0]),
+            talk.from_server(RESPONSE, sizes[1]),
+            talk.from_server(ANSWER, sizes[1] + len(RESPONSE)),
+            talk.from_client(HELLO, sizes[0] + len(upgrade)),
+        ]
+    )
+    assert [type(item.record).__name__ for item in located] == ["SeenRequest", "SeenResponse", *["JudgedFrame"] * 2]
+    assert {(item.client, item.connection) for item in located} == {(talk.client, 1)}
+
+
 def test_port_used_again() -> None:
     """The first connection's end is told before the second begins."""
     located = records_of(one_talk(1, tail=b"\x81") + one_talk(1, start=9000))
@@ -310,8 +346,8 @@ def test_tls_and_others() -> None:
     tls = [*talk.opening(), talk.from_client(b"\x16\x03\x01\x02"), talk.from_client(b"more", 4)]
     ssh = [*other.opening(), other.from_client(b"SSH-2.0-x")]
     (item,) = records_of([*tls, *ssh, b"no packet"])
-    message = "capture has no WebSocket connection; TLS, which can't be read, is in 1 connections"
-    assert item.record.message == message
+    message = "capture has no WebSocket connection, or not the beginning of one"
+    assert item.record.message == f"{message}; TLS, which can't be read, is in 1 connections"
 
 
 @pytest.mark.parametrize("size", [1, 50_000], ids=["at_the_end", "when_too_much_waits"])
@@ -375,7 +411,7 @@ def test_table() -> None:
         "violation of RFC 6455 section 5.5.1: text frame after a close frame (close code 1002)",
         '7 0.001000 client 0xb FIN 0 00000000 ""',
         "violation of RFC 6455 section 5.2: opcode 0xb is unknown (close code 1002)",
-        "note: input ends with 2 bytes of a frame's header",
+        "note on the client: input ends with 2 bytes of a frame's header",
     ]
 
 
@@ -388,6 +424,25 @@ def test_table_of_what_is_cut() -> None:
         "00000000 00000000...",
         "3 server close FIN 0 1005",
         "4 server close FIN 3 03... (input ends here)",
+    ]
+
+
+@pytest.mark.parametrize("payload", [0, 64])
+def test_close_is_shown_whole(payload: int) -> None:
+    """However little of a payload is to be shown: its code is what the reader looks for."""
+    text = table(b"\x88\x7d\x0f\xa0" + b"x" * 123, width=250, preview=payload)
+    assert f'4000 "{"x" * 123}"' in text
+
+
+def test_what_is_said_of_the_rest_is_not_torn() -> None:
+    """It is kept whole, on a line of its own if need be; groups of 4 bytes begin with the first."""
+    lines = table(b"\x82\x28" + bytes(40) + b"\x82\x1e" + bytes(18)).splitlines()
+    assert [line.split("  ")[-1].strip() for line in lines[2:]] == [
+        "00000000 00000000 00000000",
+        "00000000 00000000...",
+        "00000000 00000000 00000000",
+        "00000000 0000",
+        "... (input ends here)",
     ]
 
 

@@ -353,6 +353,7 @@ class TestBody:
     def test_empty(self) -> None:
         assert Body().take() == b""
 
+    @needs_address
     def test_dropped_within_a_cycle(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The collector may finalize the buffer before the pointer into it: that is no fault (it was from 3.13 on)."""
         complaints: list[object] = []

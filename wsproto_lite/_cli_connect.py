@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ._cli_console import Console
 from ._cli_dialogue import Dialogue, ShownWebSocket, make_class
-from ._cli_shared import FAILURE, USAGE, complain, printable
+from ._cli_shared import FAILURE, USAGE, Help, complain, printable
 from .adapters.asyncio import HandshakeRejected, connect
 from .errors import LocalProtocolError, ProtocolError
 from .extensions import PerMessageDeflate
@@ -33,7 +33,7 @@ EXIT_CODES = """\
 exit codes:
   0  the connection was closed in good order (close code 1000, 1001 or none)
   1  it could not be made, was refused, or has ended in any other way
-  2  wrong usage
+  2  wrong usage, or an output that can't be written
   130  interrupted by Ctrl-C"""
 
 MAX_BODY = 2000
@@ -47,7 +47,7 @@ def add_command(commands: Any) -> None:
         help="talk to a WebSocket server",
         description=DESCRIPTION,
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("uri", metavar="URI", help="ws:// or wss://")
     parser.set_defaults(command=run)
@@ -109,7 +109,7 @@ def _count(text: str) -> int:
 
 def run(parsed: argparse.Namespace) -> int:
     """Connect, and return the exit code."""
-    console = Console(raw=parsed.raw, quiet=parsed.quiet)
+    console = Console(raw=parsed.raw, quiet=parsed.quiet, count=parsed.count)
     try:
         settings = Settings(
             max_message_size=parsed.max_size, extensions=(PerMessageDeflate(),) if parsed.deflate else ()

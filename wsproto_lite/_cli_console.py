@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 
-from ._cli_shared import in_hex, printable
+from ._cli_shared import complain, in_hex, printable
 from .errors import LocalProtocolError
 from .events import BytesMessage, EncodedTextMessage, Event, Ping, TextMessage
 
@@ -28,17 +28,23 @@ class Console:
     """Standard output and standard error.
 
     On a terminal messages are marked, in colours if rich is there, and escaped; else each is a line as it is, a binary
-    one in hexadecimal, or without a line break if `raw`.
+    one in hexadecimal, or without a line break if `raw`. After `count` messages no more are shown: others can have come
+    before the connection was closed.
     """
 
-    def __init__(self, *, raw: bool, quiet: bool) -> None:
+    def __init__(self, *, raw: bool, quiet: bool, count: int | None = None) -> None:
         self._raw = raw
         self._quiet = quiet
+        self._left = count
         self._is_terminal = sys.stdout.isatty()
 
     def show(self, event: Event) -> None:
         """Show what has come."""
         if isinstance(event, (TextMessage, EncodedTextMessage, BytesMessage)):
+            if self._left == 0:
+                return
+            if self._left is not None:
+                self._left -= 1
             self._show_message(event.data)
         elif isinstance(event, Ping):
             self.tell(f"ping {printable(event.payload.decode('utf-8', 'replace'))}".rstrip())
@@ -46,7 +52,7 @@ class Console:
     def _show_message(self, data: str | bytes) -> None:
         if self._is_terminal:
             if isinstance(data, bytes):
-                shown = f"({len(data)} bytes) {in_hex(data[:SHOWN], is_cut=len(data) > SHOWN)}"
+                shown = f"({len(data)} bytes) {in_hex(data[:SHOWN])}{'...' if len(data) > SHOWN else ''}"
             else:
                 shown = printable(data)
             paint(f"< {shown}", "cyan")
@@ -62,6 +68,12 @@ class Console:
         """Say what isn't a message."""
         if not self._quiet:
             paint(f"* {text}", "yellow", is_error=True)
+
+    def tell_end(self, cause: str, *, is_good: bool) -> None:
+        """Say how the connection has ended; a bad end is told even if quiet."""
+        if self._quiet and not is_good:
+            complain(cause)
+        self.tell(cause)
 
 
 def paint(text: str, style: str, *, is_error: bool = False) -> None:

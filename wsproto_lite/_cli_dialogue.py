@@ -75,10 +75,11 @@ class Dialogue:
         failure = getattr(websocket, "failure", None)
         if failure is not None:
             raise failure
-        self._console.tell(printable(websocket.close_info.cause))
+        is_good = self._has_ended_well()
+        self._console.tell_end(printable(websocket.close_info.cause), is_good=is_good)
         if self._has_failed:
             return USAGE
-        return SUCCESS if self._has_ended_well() else FAILURE
+        return SUCCESS if is_good else FAILURE
 
     def _has_ended_well(self) -> bool:
         info = self._websocket.close_info

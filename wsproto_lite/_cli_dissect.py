@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from ._cli_input import CHUNK, FORMATS, InputOptions, Located, read_records
 from ._cli_json import JsonOutput
-from ._cli_shared import FAILURE, INCOMPLETE, INSTALL_RICH, SUCCESS, USAGE, complain
+from ._cli_shared import FAILURE, INCOMPLETE, INSTALL_RICH, SUCCESS, USAGE, Help, complain, port
 from .capture import CaptureError
 from .constants import CLIENT, SERVER
 from .conversation import Note
@@ -28,14 +28,14 @@ RFC.
 FILE is raw bytes of one direction, or hexadecimal text (also as xxd and hexdump -C print it; `#` begins a comment, and
 a line that begins with `>` or `<` is the client's or the server's), or a pcap or pcapng capture, whose TCP connections
 are put together. The opening handshake is recognised, and tells whether permessage-deflate was negotiated; TLS can't be
-read. Without FILE, or where it is -, standard input is read: `tcpdump -w - port 8765 | wsproto-lite dissect` shows
+read. Without FILE, or where it is -, standard input is read: `tcpdump -U -w - port 8765 | wsproto-lite dissect` shows
 frames as they come."""
 
 EXIT_CODES = """\
 exit codes:
   0  no violation
   1  a violation was found
-  2  wrong usage, or an input that can't be read
+  2  wrong usage, or an input that can't be read, or an output that can't be written
   3  no violation, but the input is incomplete: it ends within a frame, lacks bytes, or holds no WebSocket"""
 
 PREVIEWS = {"table": 64, "json": 65536}
@@ -84,7 +84,7 @@ def add_command(commands: Any) -> None:
         help="take captured traffic apart",
         description=DESCRIPTION,
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("file", nargs="?", metavar="FILE", default="-", help="what to read, - for standard input")
     parser.add_argument("--format", choices=FORMATS, default="auto", help="of the input (%(default)s)")
@@ -96,13 +96,13 @@ def add_command(commands: Any) -> None:
         "how they begin)",
     )
     parser.add_argument("--deflate", action="store_true", help="inflate as if permessage-deflate had been negotiated")
-    parser.add_argument("--port", type=int, metavar="N", help="of a capture, only connections from or to this port")
+    parser.add_argument("--port", type=port, metavar="N", help="of a capture, only connections from or to this port")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
         "--payload",
         type=_preview,
         metavar="N",
-        help=f"bytes to show of each payload ({PREVIEWS['table']}; with --json {PREVIEWS['json']})",
+        help=f"bytes to show of each payload but a Close's ({PREVIEWS['table']}; with --json {PREVIEWS['json']})",
     )
     parser.set_defaults(command=run)
 

@@ -5,13 +5,15 @@ Knows formats and which bytes belong to which connection. Must not know how reco
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BufferedReader
 from typing import NamedTuple
 
 from .capture import MAGIC_SIZE, CaptureError, is_capture, read_packets
 from .constants import CLIENT, SERVER, Role
-from .conversation import Conversation, Note, Record, sender_of
+from .conversation import OPENINGS, Conversation, Note, Record, sender_of
+from .errors import LocalProtocolError
 from .hextext import HexReader
 from .tcp import Connection, Connections, Endpoint, Gap, Segment, read_segment
 
@@ -23,6 +25,10 @@ CHUNK = 64 << 10
 _HEX_BEGINNINGS = frozenset(b"0123456789abcdefABCDEF#<> \t\r\n")
 
 _MARKS = {">": CLIENT, "<": SERVER}
+
+_upgrades = re.compile(rb"\r\nupgrade:[ \t]*websocket", re.IGNORECASE).search
+
+_GZIP = b"\x1f\x8b"
 
 _TLS_RECORD = b"\x16\x03"
 
@@ -48,12 +54,16 @@ class Located(NamedTuple):
 
 
 def read_records(file: BufferedReader, options: InputOptions) -> Iterator[Located]:
-    """Give all records of an input. Raises CaptureError, and LocalProtocolError for text that isn't hexadecimal."""
+    """Give all records of an input. Raises CaptureError, and LocalProtocolError for what isn't in the format."""
     head = file.read(MAGIC_SIZE)
     kind = options.format
     if kind == "auto":
+        if head.startswith(_GZIP):
+            raise LocalProtocolError("input is compressed by gzip; have gunzip -c write it to standard input")
         kind = "capture" if is_capture(head) else "hex" if head[:1] and head[0] in _HEX_BEGINNINGS else "raw"
     if kind == "capture":
+        if not is_capture(head):
+            raise LocalProtocolError(f"input begins with {head!r}, which is neither pcap nor pcapng")
         yield from CaptureReader(head, file, options).records()
     else:
         pieces = _read_hex(head, file) if kind == "hex" else _read_raw(head, file)
@@ -119,6 +129,11 @@ def _read_bytes(pieces: _Pieces, options: InputOptions) -> Iterator[Record]:
 # ---- captures ----
 
 
+def _asks_to_upgrade(payload: bytes) -> bool:
+    """Tell whether a client asks for a WebSocket on a connection that had other HTTP requests before."""
+    return payload.startswith(OPENINGS[CLIENT]) and _upgrades(payload) is not None
+
+
 class _Talk:
     """A TCP connection's conversation, once it is known who is the client; None again when nothing more comes of it."""
 
@@ -159,7 +174,8 @@ class CaptureReader:
             raise damage
         if not self._has_websocket:
             tls = f"; TLS, which can't be read, is in {self._encrypted} connections" if self._encrypted else ""
-            yield Located(0, Note(None, f"capture has no WebSocket connection{tls}", is_incomplete=True))
+            message = f"capture has no WebSocket connection, or not the beginning of one{tls}"
+            yield Located(0, Note(None, message, is_incomplete=True))
 
     def _take(self, segment: Segment) -> Iterator[Located]:
         connection, ended = self._connections.find(segment)
@@ -168,7 +184,10 @@ class CaptureReader:
             self._talks.pop(ended.number, None)
         talk = self._talks.setdefault(connection.number, _Talk())
         if talk.is_over:
-            return
+            if not _asks_to_upgrade(segment.payload):
+                return
+            connection.restart(segment.source)
+            talk = self._talks[connection.number] = _Talk()
         gap = None
         try:
             data = connection.take(segment)

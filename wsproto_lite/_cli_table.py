@@ -91,7 +91,8 @@ class TableOutput:
             self._add_row(located, record)
             self._show_violation(record.violation)
         elif isinstance(record, Note):
-            self._add(f"note: {record.message}", "yellow")
+            sender = "" if record.sender is None else f" on the {name_of(record.sender)}"
+            self._add(f"note{sender}: {record.message}", "yellow")
         else:
             self._add(*_handshake_line(record))
             self._show_violation(record.violation)
@@ -136,7 +137,7 @@ class TableOutput:
         line = Text(style="" if record.violation is None else "bold red")
         for column, (content, style) in zip(self._columns, cells):
             line.append(column.fit(content) + self._gap, style if record.violation is None else "")
-        self._add_payload(line, *_content(record))
+        self._add_payload(line, _content(record))
 
     def _seconds(self, located: Located) -> str:
         if located.time is None:
@@ -145,14 +146,16 @@ class TableOutput:
             self._start = located.time
         return f"{located.time - self._start:.6f}"
 
-    def _add_payload(self, line: Text, content: str, is_hex: bool) -> None:
+    def _add_payload(self, line: Text, content: Content) -> None:
         """Add a line, and more of them for a payload that is too long for its end."""
         indent = line.cell_len
-        is_below = self._width - indent < min(MIN_PAYLOAD, cell_len(content))
+        is_below = self._width - indent < min(MIN_PAYLOAD, cell_len(content.shown + content.remark))
         if is_below:
             indent = INDENT
         room = max(self._width - indent, MIN_PAYLOAD)
-        parts = _chopped(content, room - room % HEX_GROUP if is_hex else room)
+        parts = _chopped(content.shown, room - room % HEX_GROUP if content.is_hex else room)
+        last = parts.pop().rstrip() + content.remark
+        parts += [last] if cell_len(last) <= room else [last[: -len(content.remark)], content.remark.lstrip()]
         if not is_below:
             line.append(parts.pop(0))
         line.rstrip()
@@ -176,18 +179,26 @@ def make_console() -> Console:
     return console
 
 
-def _content(record: JudgedFrame) -> tuple[str, bool]:
-    """Say what is in a frame, and whether that is in hexadecimal."""
+class Content(NamedTuple):
+    """What is shown of a payload, whether that is in hexadecimal, and what is said of the rest of it."""
+
+    shown: str
+    is_hex: bool = False
+    remark: str = ""
+
+
+def _content(record: JudgedFrame) -> Content:
     data, length = content_of(record)
     is_cut = len(data) < length
+    remark = "..." if is_cut else ""
     close = close_of(record)
     if not record.is_complete:
-        return f"{in_hex(data, is_cut=True)} (input ends here)", True
+        return Content(in_hex(data), True, "... (input ends here)")
     if close is not None:
-        return str(int(close.code)) + (f' "{printable(close.reason)}"' if close.reason else ""), False
+        return Content(str(int(close.code)) + (f' "{printable(close.reason)}"' if close.reason else ""))
     is_control = bool(record.frame.opcode & CONTROL)
     is_text = data.isascii() and data.decode("ascii").isprintable() if is_control else record.is_text
-    return (quoted(data, is_cut=is_cut), False) if is_text else (in_hex(data, is_cut=is_cut), True)
+    return Content(quoted(data, is_cut=is_cut), False, remark) if is_text else Content(in_hex(data), True, remark)
 
 
 def _chopped(content: str, room: int) -> list[str]:

@@ -11,22 +11,33 @@ from importlib.metadata import version
 from socket import gaierror
 
 from . import _cli_connect, _cli_dissect, demo
-from ._cli_shared import FAILURE, INTERRUPTED, PIPE_CLOSED, SUCCESS, complain
+from ._cli_shared import FAILURE, INTERRUPTED, PIPE_CLOSED, SUCCESS, USAGE, complain, port
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 for success; bad usage exits with 2. --help has those of a command."""
+    _stand_in_for_closed_streams()
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.command(parsed)
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Who reads our output has seen enough. Else Python would complain when it flushes at the end.
+    except OSError as error:
+        # Standard output can't be written. Python would complain again when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = PIPE_CLOSED
+        if isinstance(error, BrokenPipeError):
+            return PIPE_CLOSED  # who reads it has seen enough
+        complain(f"input or output failed: {error.strerror}")
+        code = USAGE
     return code
+
+
+def _stand_in_for_closed_streams() -> None:
+    """Let nothing be read and written where a shell has closed a standard stream: Python has no object for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - as long-lived as what it replaces
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,17 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         "Ctrl-C stops it.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    serve.add_argument("--port", type=_port, default=8765, help="port to listen on, 0 for any (%(default)s)")
+    serve.add_argument("--port", type=port, default=8765, help="port to listen on, 0 for any (%(default)s)")
     serve.set_defaults(command=_serve)
     _cli_connect.add_command(commands)
     _cli_dissect.add_command(commands)
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"port is {text!r}; it is a number from 0 to 65535")
-    return int(text)
 
 
 def _serve(parsed: argparse.Namespace) -> int:

@@ -29,6 +29,9 @@ _SETTINGS = Settings(
 
 RSV1 = 0x40
 
+CLOSE_SIZE = 125
+"""Bytes of a Close that are always given, so that its code and reason can be read: all of one that is valid."""
+
 DATA_OPCODES = (Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY)
 
 
@@ -55,9 +58,9 @@ class Judge:
     """Takes the bytes of one direction in any portions and gives its frames.
 
     `codecs` decode what the sender encodes; None if they are unknown, and then nothing is judged. `preview` is how many
-    bytes of each payload are given. After the first violation there is no more judging, but still frames, until one
-    whose length is out of range: then `is_lost`. Bytes of text that end within a code point count to the next frame,
-    when they are inflated.
+    bytes of each payload are given, but for a Close's. After the first violation there is no more judging, but still
+    frames, until one whose length is out of range: then `is_lost`. Bytes of text that end within a code point count to
+    the next frame, when they are inflated.
     """
 
     def __init__(self, sender: Role, codecs: Sequence[Codec] | None, preview: int) -> None:
@@ -116,7 +119,8 @@ class Judge:
             self._begin(frame)
         frame = self._frame
         assert frame is not None
-        room = self._preview - len(frame.payload)
+        preview = max(self._preview, CLOSE_SIZE) if frame.opcode == Opcode.CLOSE else self._preview
+        room = preview - len(frame.payload)
         if room > 0:
             self._frame = frame._replace(payload=frame.payload + piece.payload[:room])
         self._size += len(piece.data)

@@ -26,7 +26,7 @@ class _Derived(int):
 class Settings:
     """What a connection allows and does by itself.
 
-    Sizes are in bytes; None lifts a limit. Raises LocalProtocolError for a value that makes no sense.
+    Sizes are in bytes; None lifts a limit of messages or frames. Raises LocalProtocolError for what makes no sense.
 
     max_message_size: of a whole message, after decompression; of text, in UTF-8. As a str, text may take up to four
         times as much memory: it has all its characters as wide as its widest.

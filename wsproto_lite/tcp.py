@@ -201,6 +201,11 @@ class Connection:
         """Give the direction from `source`."""
         return self._streams.setdefault(source, Stream())
 
+    def restart(self, opener: Endpoint) -> None:
+        """Forget what came: only from now on does it matter, beginning with what `opener` says."""
+        self.opener = opener
+        self._streams.clear()
+
     def take(self, segment: Segment) -> bytes:
         """Return the payload of a segment's direction that is in order now. Raises Gap."""
         stream = self.stream(segment.source)
