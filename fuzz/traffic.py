@@ -5,9 +5,12 @@ Knows the wire, through the slow codec and a library's own connection for compre
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 import zlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from source import Source
@@ -71,17 +74,34 @@ CLOSES = (
 )
 
 
+def find_backends() -> list[ModuleType]:
+    """Give the deflate libraries that are installed, zlib first."""
+    backends = [zlib]
+    for name in ("isal.isal_zlib", "zlib_ng.zlib_ng"):
+        with contextlib.suppress(ImportError):
+            backends.append(importlib.import_module(name))
+    return backends
+
+
+# One draw for both, in this order: what was stored before there was a choice of libraries means the same with zlib.
+THRESHOLDS = [(threshold, backend) for backend in find_backends() for threshold in (0, 100)]
+
+
 def draw_extensions(source: Source) -> tuple[PerMessageDeflate, ...]:
     """Give the extensions of both ends."""
     if not source.one_in(2):
         return ()
+    no_context_takeover = [source.one_in(3), source.one_in(3)]
+    window_bits = [source.choose((None, 9, 15)), source.choose((None, 10, 15))]
+    threshold, backend = source.choose(THRESHOLDS)
     return (
         PerMessageDeflate(
-            server_no_context_takeover=source.one_in(3),
-            client_no_context_takeover=source.one_in(3),
-            server_max_window_bits=source.choose((None, 9, 15)),
-            client_max_window_bits=source.choose((None, 10, 15)),
-            threshold=source.choose((0, 100)),
+            server_no_context_takeover=no_context_takeover[0],
+            client_no_context_takeover=no_context_takeover[1],
+            server_max_window_bits=window_bits[0],
+            client_max_window_bits=window_bits[1],
+            threshold=threshold,
+            backend=backend,
         ),
     )
 

@@ -47,13 +47,24 @@ Results = dict[str, dict[str, str]]
 def find_python_2() -> str:
     """Return a Python 2.7, or exit with a word on how to get one."""
     found = shutil.which("python2.7")
-    if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+    if found and is_python_2(found):
         return found
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for root in (pyenv, Path("/opt/pyenv"), *(Path(path).parent for path in os.get_exec_path() if "shims" in path)):
         for candidate in sorted(root.glob("versions/2.7*/bin/python2.7")):
-            return str(candidate)
+            if is_python_2(str(candidate)):
+                return str(candidate)
     sys.exit("the Autobahn Testsuite needs Python 2.7, which is not here: `pyenv install 2.7.18` gets it")
+
+
+def is_python_2(program: str) -> bool:
+    """Tell whether a program says that it is Python 2.7: a name proves nothing, and a shim may have nothing behind."""
+    try:
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    # Python 2.7 says so on standard error.
+    return answer.returncode == 0 and (answer.stdout + answer.stderr).startswith("Python 2.7.")
 
 
 def install() -> None:
@@ -172,7 +183,8 @@ def report(tables: dict[str, Results]) -> str:
         "",
         "Settings: messages up to 32 MiB and 70,000 fragments, as group 9 asks for, and permessage-deflate.",
         "All else is the default.",
-        "The testsuite does not judge the negotiation of RFC 7692; tests/test_extensions.py does.",
+        "The testsuite does not judge the negotiation of RFC 7692; tests/test_permessage_deflate.py and",
+        "tests/test_rfc7692_negotiation.py do.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,11 +1,12 @@
-"""Compile tests/c/test_codec.c and run it: under the sanitizers of gcc and clang, valgrind, and on s390x (big-endian).
+"""Compile tests/c/test_codec.c and run it: sanitizers of gcc and clang, valgrind, i386 (32 bits), s390x (big-endian).
 
-python scripts/test_c.py [gcc] [clang] [msan] [valgrind] [s390x]      all of them without arguments
+python scripts/test_c.py [gcc] [clang] [msan] [valgrind] [i386] [s390x]      all of them without arguments
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,9 @@ FLAGS = ["-std=c11", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{F
 # gcc 12 inlines calls whose size is known, and then warns of branches that this size does not take.
 FAST = ["-O3", "-Wno-array-bounds"]
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+
+# Without the sanitizer's own library, which a cross compiler may lack.
+TRAPPING = ["-O1", "-static", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
 
 
 def build(compiler: str, name: str, *flags: str) -> Path:
@@ -55,19 +59,21 @@ def valgrind() -> None:
     run([checker, "--quiet", "--error-exitcode=9", "--leak-check=full", "--track-origins=yes", program])
 
 
+def i386() -> None:
+    """A machine of 32 bits, where a payload may be longer than memory. An x86-64 kernel runs its programs."""
+    compiler = need("i686-linux-gnu-gcc", package="gcc-i686-linux-gnu")
+    is_native = platform.machine() in ("x86_64", "i686")
+    emulator = [] if is_native else [need("qemu-i386-static", "qemu-i386", package="qemu-user-static")]
+    run([*emulator, build(compiler, "i386", *FAST, "-static")])
+    run([*emulator, build(compiler, "i386-ubsan", *TRAPPING)])
+
+
 def s390x() -> None:
     """A big-endian machine."""
     compiler = need("s390x-linux-gnu-gcc", package="gcc-s390x-linux-gnu")
     emulator = need("qemu-s390x-static", "qemu-s390x", package="qemu-user-static")
     run([emulator, build(compiler, "s390x", *FAST, "-static")])
-    run(
-        [
-            emulator,
-            build(
-                compiler, "s390x-ubsan", "-O1", "-static", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"
-            ),
-        ]
-    )
+    run([emulator, build(compiler, "s390x-ubsan", *TRAPPING)])
 
 
 WAYS: dict[str, Callable[[], None]] = {
@@ -75,6 +81,7 @@ WAYS: dict[str, Callable[[], None]] = {
     "clang": clang,
     "msan": msan,
     "valgrind": valgrind,
+    "i386": i386,
     "s390x": s390x,
 }
 

@@ -168,6 +168,13 @@ def test_fields_that_fit_no_frame(frame: Frame, message: str, method: Callable[[
         method(frame)
 
 
+@pytest.mark.parametrize("name", ["opcode", "fin", "rsv1", "rsv2", "rsv3"])
+def test_fields_are_whole_numbers(name: str) -> None:
+    """1.0 equals 1, but has no bits."""
+    with refused(LocalProtocolError, f"{name} is 1.0; it is an int"):
+        Frame(b"", **{name: 1.0}).validate()  # type: ignore[arg-type]  # the point
+
+
 def test_masked_payload_needs_a_key() -> None:
     with refused(LocalProtocolError, "frame has no masking key"):
         Frame(b"hi").masked_payload()
@@ -296,6 +303,9 @@ AMOUNTS: dict[str, tuple[Frame, str]] = {
     "16 bits": (Frame(bytes(65536), amount_spec=126), "amount_spec is 126; a payload of 65536 bytes has 127"),
     "7 bits": (Frame(bytes(126), amount_spec=125), "amount_spec is 125; a payload of 126 bytes has 126"),
     "8 bits": (Frame(bytes(126), amount_spec=128), "amount_spec is 128; a payload of 126 bytes has 126"),
+    "amount a list": (Frame(b"", amount=[]), "amount is []; the payload is 0 bytes"),  # type: ignore[arg-type]  # the point
+    "amount_spec a list": (Frame(b"", amount_spec=[]), "amount_spec is []; a payload of 0 bytes has 0"),  # type: ignore[arg-type]  # the point
+    "amount_spec a float": (Frame(b"", amount_spec=126.0), "amount_spec is 126.0; a payload of 0 bytes has 0"),  # type: ignore[arg-type]  # the point
 }
 
 

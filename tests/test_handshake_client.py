@@ -279,6 +279,12 @@ class TestResponse:
         with pytest.raises(LocalProtocolError, match="interim"):
             check_response(status, SWITCH, REQUEST, SETTINGS, http=http, key=KEY)
 
+    @pytest.mark.parametrize("http", ["1.1", "2"])
+    @pytest.mark.parametrize("status", ["101", b"200", None, 101.0, []], ids=repr)
+    def test_status_is_a_number(self, status: Any, http: Any) -> None:
+        with pytest.raises(LocalProtocolError, match=r"status is .*; it is an int"):
+            check_response(status, SWITCH, REQUEST, SETTINGS, http=http, key=KEY)
+
     def test_invalid_consent_keeps_its_headers(self) -> None:
         answer = check_response(101, [("X-A", "b")], REQUEST, SETTINGS, key=KEY)
         assert isinstance(answer, RejectConnection)

@@ -193,6 +193,81 @@ def test_request_that_can_not_be_sent(changes: dict[str, Any]) -> None:
         HandshakeRequest(**changes)
 
 
+LATER = {
+    "websocket_b64key": "AAAA",
+    "websocket_version": "8",
+    "websocket_protocols": "chat",
+    "resource": "/chat",
+    "http_version": "1.0",
+    "host": "example.com",
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_text_can_be_set_later(name: str) -> None:
+    """An attribute takes what the constructor takes."""
+    request, expected = HandshakeRequest(KEY), HandshakeRequest(**{"websocket_b64key": KEY, name: LATER[name]})
+    setattr(request, name, LATER[name])
+    assert request.to_bytes() == expected.to_bytes()
+    assert request == HandshakeRequest.from_bytes(request.to_bytes()) == expected
+
+
+def test_text_set_later_is_answered() -> None:
+    request = HandshakeRequest()
+    request.websocket_b64key = KEY.decode()  # type: ignore[assignment] # the point
+    request.websocket_protocols = "chat, superchat"  # type: ignore[assignment] # the point
+    response = request.make_response("chat")
+    assert response.to_bytes() == RESPONSE
+    response.websocket_b64accept = response.websocket_b64accept.decode()  # type: ignore[assignment] # the point
+    response.websocket_protocols = "chat"  # type: ignore[assignment] # the point
+    response.http_version = "1.1"  # type: ignore[assignment] # the point
+    assert response.to_bytes() == RESPONSE
+
+
+@pytest.mark.parametrize("value", [None, 5, "caf\u00e9", ["chat"]], ids=repr)
+@pytest.mark.parametrize("name", LATER)
+def test_nonsense_set_later(name: str, value: Any) -> None:
+    """The key, too: only the constructor makes one."""
+    request = HandshakeRequest(KEY, host="localhost")
+    setattr(request, name, value)
+    if value is None and name in ("host", "websocket_protocols"):
+        assert HandshakeRequest.from_bytes(request.to_bytes()) == request
+        return
+    for use in (request.to_bytes, request.make_response):
+        with pytest.raises(LocalProtocolError):
+            use()
+
+
+@pytest.mark.parametrize(
+    "value", ["", ",", "a,", ",a", "a,,b", "a, ,b", "a, ", " a", "a ", "\ta", "a,b\t", "a b", "a,a"]
+)
+def test_4_1_subprotocols(value: str) -> None:
+    """RFC 6455 section 4.1, item 10: the elements MUST be non-empty tokens, each one unique."""
+    with pytest.raises(LocalProtocolError, match="list of subprotocols"):
+        HandshakeRequest(websocket_protocols=value)
+    request = HandshakeRequest()
+    request.websocket_protocols = value.encode()
+    with pytest.raises(LocalProtocolError, match="list of subprotocols"):
+        request.to_bytes()
+
+
+@pytest.mark.parametrize("value", [b"a", b"a,b", b"a, b", b"a ,\tb"])
+def test_subprotocols_stay_as_they_are_written(value: bytes) -> None:
+    request = HandshakeRequest(websocket_protocols=value)
+    assert b"\r\nSec-WebSocket-Protocol: %b\r\n" % value in request.to_bytes()
+    assert HandshakeRequest.from_bytes(request.to_bytes()) == request
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(b",a", b"a"), (b"a, ", b"a"), (b"a,,b", b"a,b"), (b"a , ,\t, b", b"a , b")]
+)
+def test_empty_elements_of_a_peer_are_ignored(value: bytes, expected: bytes) -> None:
+    """RFC 9110 section 5.6.1.2: a recipient MUST parse and ignore a reasonable number of empty list elements."""
+    request = HandshakeRequest.from_bytes(changed(REQUEST, b"chat, superchat", value))
+    assert request.websocket_protocols == expected
+    assert HandshakeRequest.from_bytes(request.to_bytes()) == request
+
+
 def test_headers_set_later_are_checked() -> None:
     request, response = HandshakeRequest(), HandshakeResponse(b"AAAA")
     request.headers = response.headers = [(b"x", b"a\r\nb: c")]
@@ -239,6 +314,7 @@ def changed(message: bytes, old: bytes, new: bytes) -> bytes:
         (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13"),
         (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: x"),
         (b"chat, superchat", b""),
+        (b"chat, superchat", b", ,"),
         (b"chat, superchat", b"super chat"),
         (b"chat, superchat", b"chat, chat"),
     ],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from helpers import OTHER, UPGRADE, both_roles, close, connect, feed, frame, frames_from, ping, text
-from slow_codec import CLOSE, FIN, PONG, TEXT
+from slow_codec import BINARY, CLOSE, FIN, PONG, TEXT
 
 from wsproto_lite import (
     CLIENT,
@@ -77,12 +79,18 @@ def test_5_5_1_answer_is_no_second_close(role: Role, auto_reply: bool) -> None:
 
 
 @both_roles
-def test_5_5_1_answer_as_soon_as_practical(role: Role) -> None:
-    """Section 5.5.1: the answer SHOULD come as soon as practical: it is there with the event."""
+@pytest.mark.parametrize("ours", [None, TextMessage, BytesMessage], ids=["none", "text", "bytes"])
+@pytest.mark.parametrize("theirs", [None, TEXT, BINARY], ids=["none", "text", "bytes"])
+def test_5_5_1_answer_as_soon_as_practical(role: Role, theirs: int | None, ours: Any) -> None:
+    """Section 5.5.1: the answer SHOULD come as soon as practical: with the event, whatever message is unfinished."""
     connection = connect(role)
-    connection.receive_data(frame(role, TEXT, b"unfinished"))
-    feed(connection, close(role))
-    assert len(closes(role, connection.data_to_send())) == 1
+    if ours is not None:
+        connection.send(ours("unfinished" if ours is TextMessage else b"unfinished", message_finished=False))
+    if theirs is not None:
+        connection.receive_data(frame(role, theirs, b"unfinished"))
+    assert feed(connection, close(role)) == [CloseConnection(1000)]
+    assert closes(role, connection.data_to_send()) == [b"\x03\xe8"]
+    assert (connection.state, connection.close_info.sent) == (State.CLOSED, (1000, ""))
 
 
 def test_5_5_1_client_masks_its_close() -> None:
@@ -142,15 +150,20 @@ def test_7_1_2_start(role: Role) -> None:
 
 
 @both_roles
-@pytest.mark.parametrize(("ours_first", "auto_reply"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(("ours_first", "auto_reply"), [(True, True), (True, False), (False, True), (False, False)])
 def test_7_1_2_end(role: Role, ours_first: bool, auto_reply: bool) -> None:
     """Section 7.1.2: once both Closes are through an endpoint SHOULD close the connection."""
     connection = connect(role, auto_reply=auto_reply)
     if ours_first:
         connection.send(CloseConnection(1000))
     feed(connection, close(role))
+    if not ours_first and not auto_reply:
+        assert (connection.state, connection.should_shutdown) == (State.REMOTE_CLOSING, False)
+        connection.send(CloseConnection(1000))
     assert connection.state is State.CLOSED
-    assert connection.should_shutdown is (role is SERVER)
+    assert (connection.should_shutdown, connection.should_close) == (role is SERVER, False)
+    connection.receive_eof()
+    assert (connection.state, connection.should_shutdown, connection.should_close) == (State.CLOSED, True, True)
 
 
 @both_roles

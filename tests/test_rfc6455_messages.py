@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from helpers import (
+    OTHER,
+    RESPONSE,
+    UPGRADE,
     both_roles,
     byte_by_byte,
     close,
     connect,
+    deflating,
     feed,
     frame,
     frames_from,
@@ -15,6 +21,7 @@ from helpers import (
     messages,
     only_code,
     ping,
+    rfc_nonce,
     text,
 )
 from rfc_checks import assert_fails, sent
@@ -22,6 +29,7 @@ from slow_codec import BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT
 
 from wsproto_lite import (
     SERVER,
+    AcceptConnection,
     BytesMessage,
     CloseConnection,
     Connection,
@@ -29,6 +37,7 @@ from wsproto_lite import (
     LocalProtocolError,
     Ping,
     Pong,
+    Request,
     Role,
     Settings,
     TextMessage,
@@ -245,12 +254,64 @@ def test_6_2_type_of_the_message(role: Role) -> None:
     assert feed(connect(role), data) == [TextMessage("a"), BytesMessage(b"a"), Pong(b"a")]
 
 
+def every_way(role: Role, opcode: int) -> dict[str, list[bytes]]:
+    """Give one message in chunks that take each way through the library that a plain message may take."""
+    short, long = frame(role, FIN | opcode, b"ab"), frame(role, FIN | opcode, b"a" * 200_000)
+    return {
+        "alone": [short],
+        "in pieces": byte_by_byte(short),
+        "in fragments": [messages(role, [b"a", b"b"], opcode)],
+        "fragments in pieces": byte_by_byte(messages(role, [b"a", b"b"], opcode)),
+        "a run": [short * 20],
+        "long": [long],
+        "long, in pieces": [long[:1000], long[1000:90_000], long[90_000:]],
+        "behind a long one": [long + short],
+    }
+
+
 @both_roles
-def test_6_2_next_message(role: Role) -> None:
+@pytest.mark.parametrize(
+    ("opcode", "as_bytes", "kind"),
+    [(TEXT, False, TextMessage), (TEXT, True, EncodedTextMessage), (BINARY, False, BytesMessage)],
+    ids=["text", "text as bytes", "binary"],
+)
+def test_6_2_type_on_every_way(role: Role, opcode: int, as_bytes: bool, kind: Any) -> None:
+    """Section 6.2: the type MUST be noted from the opcode of the first frame, however the message comes."""
+    for way, chunks in every_way(role, opcode).items():
+        assert {type(event) for event in feed(connect(role, text_as_bytes=as_bytes), *chunks)} == {kind}, way
+        behind = Connection(role, Settings(text_as_bytes=as_bytes, random_bytes=rfc_nonce))
+        if role is SERVER:
+            behind.receive_data(UPGRADE + chunks[0])
+            behind.send(AcceptConnection())
+            events = feed(behind, b"", *chunks[1:])
+        else:
+            behind.send(Request("/chat", "server.example.com"))
+            events = feed(behind, RESPONSE + chunks[0], *chunks[1:])[1:]
+        assert {type(event) for event in events} == {kind}, f"{way}, behind the handshake"
+        own, peer = deflating(role, text_as_bytes=as_bytes)
+        data: list[Any] = [b"a", b"b"] if opcode == BINARY else ["a", "b"]
+        message: Any = BytesMessage if opcode == BINARY else TextMessage
+        parts = [peer.send(message(data[0], message_finished=False)), peer.send(message(data[1]))]
+        for compressed in (peer.send(message(data[0])), b"".join(parts), peer.send(message(data[0] * 200_000))):
+            assert [type(event) for event in feed(own, compressed)] == [kind]
+
+
+KINDS: dict[int, Any] = {TEXT: lambda data: TextMessage(data.decode()), BINARY: BytesMessage}
+
+
+@both_roles
+@pytest.mark.parametrize("next_opcode", [TEXT, BINARY], ids=["then text", "then binary"])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY], ids=["text", "binary"])
+@pytest.mark.parametrize("cut", [[b"ab"], [b"a", b"b"], [b"a", b"", b"b"]], ids=["whole", "2 frames", "3 frames"])
+def test_6_2_next_message(role: Role, opcode: int, next_opcode: int, cut: list[bytes]) -> None:
     """Section 6.2: data frames after a message's last MUST be taken for a new message."""
-    data = messages(role, [b"a", b"b"]) + messages(role, [b"c", b"d"])
+    data = messages(role, cut, opcode) + messages(role, cut, next_opcode) + messages(role, [b"c", b"d"], opcode)
+    expected = [KINDS[opcode](b"ab"), KINDS[next_opcode](b"ab"), KINDS[opcode](b"cd")]
     for chunks in in_one_and_byte_by_byte(data):
-        assert feed(connect(role), *chunks) == [BytesMessage(b"ab"), BytesMessage(b"cd")]
+        assert feed(connect(role), *chunks) == expected
+    sender = connect(OTHER[role])
+    output = b"".join([sender.send(event) for event in (expected[0], expected[1], expected[0])])
+    assert feed(connect(role), output) == [expected[0], expected[1], expected[0]]
 
 
 # ---- limits ----

@@ -24,6 +24,8 @@ from wsproto_lite.handshake import check_request
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """The answer to KEY, as section 1.3 has it."""
 
+GOOD_ORIGIN = b"Origin: https://a.example"
+
 
 def judged(*changes: tuple[bytes, bytes], leave_out: bytes = b"", **settings: Any) -> Request | RejectConnection:
     """Judge the smallest upgrade, with some fields added or in the place of its own, and one left out."""
@@ -243,17 +245,28 @@ def test_8_1_opening_handshake(byte: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "status"),
+    ("data", "status"),
     [
-        pytest.param([b"Origin: https://evil.example"], 403, id="origin"),
-        pytest.param([b"Origin: https://a.example", b"Content-Length: 5"], 400, id="body"),
-        pytest.param([b"Origin: https://a.example", b"Sec-WebSocket-Extensions: ;"], 400, id="extensions"),
+        pytest.param(head(GOOD_ORIGIN, b"Content-Length: 5"), 400, id="body"),
+        pytest.param(head(GOOD_ORIGIN, b"Sec-WebSocket-Extensions: ;"), 400, id="extensions"),
+        pytest.param(head(GOOD_ORIGIN, without=b"Sec-WebSocket-Key"), 400, id="no key"),
+        pytest.param(b"\x16\x03\x01\x00\xc8", 400, id="no HTTP"),
+        pytest.param(head(b"Origin: https://evil.example"), 403, id="origin"),
+        pytest.param(head(GOOD_ORIGIN, request_line=b"POST /chat HTTP/1.1"), 405, id="method"),
+        pytest.param(
+            head(GOOD_ORIGIN, b"Sec-WebSocket-Version: 8", without=b"Sec-WebSocket-Version"), 426, id="version"
+        ),
+        pytest.param(head(GOOD_ORIGIN, b"X: " + b"y" * 20_000), 431, id="size"),
+        pytest.param(head(GOOD_ORIGIN, *[b"X: y"] * 200), 431, id="count"),
+        pytest.param(head(GOOD_ORIGIN, request_line=b"GET /chat HTTP/1.0"), 505, id="HTTP version"),
     ],
 )
-def test_10_7_error_during_the_handshake(lines: list[bytes], status: int) -> None:
+def test_10_7_error_during_the_handshake(data: bytes, status: int) -> None:
     """Section 10.7: for invalid data in the handshake the server SHOULD return an appropriate HTTP status."""
     server = Connection(SERVER, Settings(allowed_origins=["https://a.example"]))
-    server.receive_data(head(*lines))
+    (event,) = server.receive_data(data)
+    assert isinstance(event, RejectConnection)
+    assert event.status_code == status
     assert server.data_to_send().startswith(b"HTTP/1.1 %d " % status)
 
 

@@ -12,6 +12,7 @@ from rfc7692_checks import (
     HELLO,
     HELLO_AGAIN,
     NAME,
+    assert_client_fails,
     marked,
     opened,
     opened_fully,
@@ -111,9 +112,12 @@ def test_7_2_1_tail_stays_on_fragments(role: Role) -> None:
 
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_7_2_1_no_window_over_32_kib(side: str) -> None:
-    """Section 7.2.1: a window longer than 32,768 bytes MUST NOT be used: it can't be asked for."""
+    """Section 7.2.1: a window longer than 32,768 bytes MUST NOT be used: neither side can ask for it."""
     with pytest.raises(LocalProtocolError, match="must be 8 to 15"):
         PerMessageDeflate(**{f"{side}_max_window_bits": 16})
+    param = f"; {side}_max_window_bits=16"
+    assert server_for(NAME + param)[1] is None
+    assert_client_fails(NAME + param, f"{side}_max_window_bits with the value '16'")
 
 
 @both_roles

@@ -149,10 +149,13 @@ class TestAllocationFromDeclaredLength:
             )
 
     @both_roles
-    def test_claim_just_under_the_limit(self, role: Role) -> None:
-        conn = connect(role, max_message_size=1 << 30)
-        claim = header(role, FIN | BINARY, 1 << 30)
-        assert peak_memory(lambda: feed(conn, claim, *[b"x" * 1000] * 10)) < 250_000
+    @pytest.mark.parametrize("first", [FIN | BINARY, BINARY], ids=["whole", "fragment"])
+    @pytest.mark.parametrize(("chunk", "most"), [(1000, 250_000), (100_000, 3_000_000)])
+    def test_claim_just_under_the_limit(self, role: Role, chunk: int, most: int, first: int) -> None:
+        """Chunks of more than 64 KiB go straight into the message."""
+        conn = connect(role, max_message_size=64 * MIB)
+        claim = header(role, first, 64 * MIB)
+        assert peak_memory(lambda: feed(conn, claim, *[b"x" * chunk] * 10)) < most
 
 
 class TestLimitAppliedAfterBuffering:

@@ -278,6 +278,9 @@ def first_byte(opcode: int, fin: int, rsv1: int, rsv2: int, rsv3: int) -> int:
 def _check_first_byte(frame: Frame) -> None:
     _, opcode, _, fin, rsv1, rsv2, rsv3, _, _ = frame
     first_byte(opcode, fin, rsv1, rsv2, rsv3)
+    for name, value in {"opcode": opcode, "fin": fin, "rsv1": rsv1, "rsv2": rsv2, "rsv3": rsv3}.items():
+        if not isinstance(value, int):
+            raise LocalProtocolError(f"{name} is {value!r}; it is an int")
     # RFC 6455 section 5.2: reserved bits, unknown opcodes.
     if rsv1 or rsv2 or rsv3:
         raise RemoteProtocolError(f"reserved bits {rsv1:d}{rsv2:d}{rsv3:d} are set without an extension")
@@ -311,7 +314,7 @@ def _check_length(frame: Frame, size: int) -> None:
     if amount_spec is None or amount_spec == shortest:
         return
     # Section 5.2: the longer forms can hold less than they must.
-    if amount_spec in EXTENDED_SIZES and amount_spec > shortest:
+    if isinstance(amount_spec, int) and amount_spec in EXTENDED_SIZES and amount_spec > shortest:
         raise RemoteProtocolError(f"payload length {size} is in the form of {amount_spec}; the shortest is {shortest}")
     raise LocalProtocolError(f"amount_spec is {amount_spec!r}; a payload of {size} bytes has {shortest}")
 

@@ -130,9 +130,11 @@ def check_response(
 
     `key` is the one that was sent. Returns the handshake; a refusal, without its body; or, where the server consents
     and breaks a rule, a RejectConnection with the `error`, whose code is 1010 if that is about extensions. Raises
-    LocalProtocolError for an interim response or a missing key.
+    LocalProtocolError for an interim response, a status that is no number or a missing key.
     """
     check_http(http)
+    if not isinstance(status, int):
+        raise LocalProtocolError(f"status is {status!r}; it is an int")
     fields = received(headers)
     consent = status == 101 if http == "1.1" else 200 <= status <= 299
     if not consent:

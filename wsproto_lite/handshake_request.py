@@ -52,7 +52,8 @@ class HandshakeRequest:
     host: left out if None, but servers insist on it (RFC 9112 section 3.2).
     headers: further ones, Origin for example; names in lower case.
 
-    Raises LocalProtocolError for what can't be sent, so that no value can smuggle in another field.
+    Attributes can be set later, too, to str or bytes; text becomes bytes when the request is used. Raises
+    LocalProtocolError for what can't be sent, so that no value can smuggle in another field.
     """
 
     __slots__ = (
@@ -83,23 +84,42 @@ class HandshakeRequest:
         host: str | bytes | None = None,
         headers: Headers = (),
     ) -> None:
-        self.websocket_b64key = generate_key() if websocket_b64key is None else encoded(websocket_b64key, "key")
-        self.websocket_version = encoded(websocket_version, "version")
-        self.websocket_protocols = _optional(websocket_protocols, "subprotocols")
+        key = generate_key() if websocket_b64key is None else websocket_b64key
+        self._set(key, websocket_version, websocket_protocols, resource, http_version, host)
+        self.headers = sendable(headers, allowed=_BESIDES_REQUEST)
+
+    def _set(
+        self,
+        key: str | bytes,
+        version: str | bytes,
+        protocols: str | bytes | None,
+        resource: str | bytes,
+        http_version: str | bytes,
+        host: str | bytes | None,
+    ) -> None:
+        self.websocket_b64key = encoded(key, "key")
+        self.websocket_version = encoded(version, "version")
+        self.websocket_protocols = _optional(protocols, "subprotocols")
         self.resource = encoded(resource, "resource")
         self.http_version = encoded(http_version, "http version")
         self.host = _optional(host, "host")
-        self.headers = sendable(headers, allowed=_BESIDES_REQUEST)
-        self._check()
-
-    def _check(self) -> None:
-        """Check every attribute, since each can be set after the construction."""
         _require(_is_base64(self.websocket_b64key), "key", self.websocket_b64key)
         _require(_is_version(self.websocket_version), "version", self.websocket_version)
         _check_subprotocols(self.websocket_protocols)
         _require(is_target(self.resource), "resource", self.resource)
         _require(_is_http_version(self.http_version), "http version", self.http_version)
         _require(self.host is None or is_host(self.host), "host", self.host)
+
+    def _check(self) -> None:
+        """Check what may have been set after the construction, all but the headers."""
+        self._set(
+            self.websocket_b64key,
+            self.websocket_version,
+            self.websocket_protocols,
+            self.resource,
+            self.http_version,
+            self.host,
+        )
 
     def to_bytes(self) -> bytes:
         """Write the request. Raises LocalProtocolError if an attribute was set to what can't be sent."""
@@ -133,7 +153,7 @@ class HandshakeRequest:
             return cls(
                 _required(fields, b"sec-websocket-key"),
                 _required(fields, b"sec-websocket-version"),
-                None if protocols is None else b", ".join(protocols),
+                None if protocols is None else _without_empty(b", ".join(protocols)),
                 resource=match[1],
                 http_version=match[2],
                 host=_optional_field(fields, b"host"),
@@ -153,6 +173,7 @@ class HandshakeRequest:
         Raises LocalProtocolError for a subprotocol that was not offered (RFC 6455 section 4.2.2), and as the
         constructor does.
         """
+        self._check()
         chosen = _optional(websocket_protocols, "subprotocol")
         if chosen is not None and chosen not in elements([self.websocket_protocols or b""]):
             raise LocalProtocolError(f"subprotocol {shown(chosen)} was not offered")
@@ -163,7 +184,7 @@ class HandshakeRequest:
 class HandshakeResponse:
     """A server's consent (RFC 6455 section 4.2.2), made by `HandshakeRequest.make_response` or read from bytes.
 
-    Raises LocalProtocolError for what can't be sent.
+    Attributes can be set later, as those of the request. Raises LocalProtocolError for what can't be sent.
     """
 
     __slots__ = ("headers", "http_version", "websocket_b64accept", "websocket_protocols")
@@ -180,13 +201,13 @@ class HandshakeResponse:
         http_version: str | bytes = b"1.1",
         headers: Headers = (),
     ) -> None:
-        self.websocket_b64accept = encoded(websocket_b64accept, "accept")
-        self.websocket_protocols = _optional(websocket_protocols, "subprotocol")
-        self.http_version = encoded(http_version, "http version")
+        self._set(websocket_b64accept, websocket_protocols, http_version)
         self.headers = sendable(headers, allowed=_BESIDES_RESPONSE)
-        self._check()
 
-    def _check(self) -> None:
+    def _set(self, accept: str | bytes, protocol: str | bytes | None, http_version: str | bytes) -> None:
+        self.websocket_b64accept = encoded(accept, "accept")
+        self.websocket_protocols = _optional(protocol, "subprotocol")
+        self.http_version = encoded(http_version, "http version")
         _require(_is_base64(self.websocket_b64accept), "accept", self.websocket_b64accept)
         _require(
             self.websocket_protocols is None or is_token(self.websocket_protocols),
@@ -197,7 +218,7 @@ class HandshakeResponse:
 
     def to_bytes(self) -> bytes:
         """Write the response. Raises LocalProtocolError if an attribute was set to what can't be sent."""
-        self._check()
+        self._set(self.websocket_b64accept, self.websocket_protocols, self.http_version)
         return _message(
             b"HTTP/%b 101 Switching Protocols" % self.http_version,
             (b"Upgrade", b"websocket"),
@@ -239,9 +260,15 @@ def _require(fits: object, what: str, value: object) -> None:
 def _check_subprotocols(value: bytes | None) -> None:
     if value is None:
         return
-    subprotocols = elements([value])
-    fits = subprotocols and all(map(is_token, subprotocols)) and len(set(subprotocols)) == len(subprotocols)
-    _require(fits, "list of subprotocols", value)
+    # Section 4.1, item 10: no element is empty, and none comes twice. A field's value has no white space at its ends.
+    subprotocols = [element.strip(b" \t") for element in value.split(b",")]
+    fits = all(map(is_token, subprotocols)) and len(set(subprotocols)) == len(subprotocols)
+    _require(fits and is_field_value(value), "list of subprotocols", value)
+
+
+def _without_empty(protocols: bytes) -> bytes:
+    """Leave out the empty elements of a list that a peer wrote; a reader ignores them (RFC 9110 section 5.6.1.2)."""
+    return b",".join([element for element in protocols.split(b",") if element.strip(b" \t")]).strip(b" \t")
 
 
 def _message(first_line: bytes, *headers: tuple[bytes, bytes | None]) -> bytes:
