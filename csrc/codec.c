@@ -147,6 +147,22 @@ static bool mask_text(uint8_t *restrict output, const uint8_t *restrict input, s
     return !(mask_words(output, input, size, key) & 0x8080808080808080u);
 }
 
+WIDEST_VECTORS
+static void mask_in_place(uint8_t *bytes, size_t size, const uint8_t *key)
+{
+    uint64_t wide;
+    memcpy(&wide, key, KEY_SIZE);
+    memcpy((uint8_t *)&wide + KEY_SIZE, key, KEY_SIZE);
+    size_t at = 0;
+    for (; size - at >= sizeof wide; at += sizeof wide) {
+        uint64_t word;
+        memcpy(&word, bytes + at, sizeof word);
+        word ^= wide;
+        memcpy(bytes + at, &word, sizeof word);
+    }
+    for (; at < size; at++) bytes[at] ^= key[at % KEY_SIZE];
+}
+
 /* The key with which masking goes on after `phase` bytes. */
 static uint32_t rotate(const uint8_t *key, size_t phase)
 {
@@ -164,6 +180,12 @@ void wsl_mask(uint8_t *output, const uint8_t *input, size_t start, size_t end, c
 
 /* ---- encoding ---- */
 
+static size_t extended_length(uint8_t second)
+{
+    uint8_t length = second & LENGTH;
+    return length < LENGTH_16 ? 0 : length == LENGTH_16 ? 2 : 8;
+}
+
 size_t wsl_encode_header(uint8_t *output, uint8_t first, const uint8_t *key, size_t size)
 {
     uint8_t length = size < LENGTH_16 ? (uint8_t)size : size <= 0xFFFF ? LENGTH_16 : LENGTH_64;
@@ -174,6 +196,14 @@ size_t wsl_encode_header(uint8_t *output, uint8_t first, const uint8_t *key, siz
     if (!key) return 2 + extended;
     memcpy(output + 2 + extended, key, KEY_SIZE);
     return 2 + extended + KEY_SIZE;
+}
+
+void wsl_mask_frame(uint8_t *frame)
+{
+    size_t length_end = 2 + extended_length(frame[1]), size = 0;
+    if (length_end == 2) size = frame[1] & LENGTH;
+    for (size_t at = 2; at < length_end; at++) size = size << 8 | frame[at];
+    mask_in_place(frame + length_end + KEY_SIZE, size, frame + length_end);
 }
 
 size_t wsl_encode(uint8_t *output, uint8_t first, const uint8_t *key, const uint8_t *payload, size_t size)
@@ -190,12 +220,6 @@ enum { LEAST_RUN = 6 };
 enum { FIRST_BYTE, SECOND_BYTE, EXTENDED_LENGTH, MASKING_KEY, PAYLOAD };
 
 static bool is_control(uint8_t first) { return first & CONTROL; }
-
-static size_t extended_length(uint8_t second)
-{
-    uint8_t length = second & LENGTH;
-    return length < LENGTH_16 ? 0 : length == LENGTH_16 ? 2 : 8;
-}
 
 static uint8_t check_first_byte(uint8_t first, const wsl_rules *rules)
 {

@@ -74,6 +74,11 @@ static void check_round_trip(uint8_t first, const uint8_t *key, const uint8_t *d
     size_t header = wsl_encode_header(head, first, key, size);
     uint8_t *payload = copy_of(data, size), *wire = allocate(header + size);
     CHECK(wsl_encode(wire, first, key, payload, size) == header + size, "frame of %zu", size);
+    if (key) {
+        wsl_mask_frame(wire);
+        CHECK(!size || !memcmp(wire + header, data, size), "unmasking %zu", size);
+        wsl_mask_frame(wire);
+    }
     wsl_rules rules = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, RESERVED, key, false, false};
     told all = decode(&rules, wire, header + size, 0, false);
     if ((first & OPCODE) == TEXT && all.fault) {

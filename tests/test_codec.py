@@ -27,7 +27,7 @@ from wsproto_lite.codec import (
     check_utf8,
     encode_frame,
     encode_header,
-    encode_whole,
+    encode_text,
     incomplete_tail,
     is_utf8,
     mask,
@@ -54,6 +54,19 @@ needs_address = pytest.mark.skipif(sys.implementation.name == "pypy", reason="a 
 def body_has_address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test with and without what PyPy can't do."""
     monkeypatch.setattr(codec, "_BODY_HAS_ADDRESS", request.param)
+
+
+needs_bytes_as_they_are = pytest.mark.skipif(
+    sys.implementation.name != "cpython", reason="C is given a copy of bytes, and masks that"
+)
+
+
+@pytest.fixture(params=[pytest.param(True, marks=needs_bytes_as_they_are), False], ids=["in place", "by a copy"])
+def masks_in_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test with and without what only CPython can do."""
+    if not request.param:
+        monkeypatch.setattr(codec, "_LONGEST_IN_PLACE", -1)
+        monkeypatch.setattr(codec, "_LONGEST_USUAL_IN_PLACE", -1)
 
 
 @pytest.fixture(params=["reused buffers", "new buffers"])
@@ -385,11 +398,11 @@ class TestBody:
         assert body._first == b""
 
 
-@pytest.mark.usefixtures("buffers")
+@pytest.mark.usefixtures("buffers", "masks_in_place")
 class TestEncode:
     """Frames as the slow codec makes them, every size and kind."""
 
-    SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537, 3 * CHUNK + 5)
+    SIZES = (0, 1, 125, 126, 127, 1023, 1024, 65535, 65536, 65537, 3 * CHUNK + 5)
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("kind", KINDS)
@@ -407,14 +420,27 @@ class TestEncode:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("batch", ["fresh", "empty"])
-    def test_whole(self, size: int, batch: str) -> None:
+    def test_text(self, size: int, batch: str) -> None:
         """A short way to the same."""
         keys = MaskingKeys(lambda size: KEY * (size // 4))
         if batch == "fresh":
             keys.batch.append(keys.draw())
         payload = (b"0123456789abcdef" * (size // 16 + 1))[:size]
-        assert encode_whole(FIN | TEXT, payload, keys) == slow_codec.frame(FIN | TEXT, payload, KEY)
-        assert encode_whole(FIN | TEXT, payload, None) == slow_codec.frame(FIN | TEXT, payload)
+        assert encode_text(payload, keys) == slow_codec.frame(FIN | TEXT, payload, KEY)
+        assert encode_text(payload, None) == slow_codec.frame(FIN | TEXT, payload)
+
+    @pytest.mark.parametrize("size", [0, 5, 300])
+    def test_payload_of_a_subclass(self, size: int) -> None:
+        """C does not write to what is put together from it: the length could be anything, and the sum as well."""
+
+        class Sum(bytes):
+            def __radd__(self, other: bytes) -> bytes:
+                return b"not a frame"
+
+        payload = b"x" * size
+        keys = MaskingKeys(lambda size: KEY * (size // 4))
+        assert encode_frame(FIN | TEXT, Sum(payload), KEY) == slow_codec.frame(FIN | TEXT, payload, KEY)
+        assert encode_text(Sum(payload), keys) == slow_codec.frame(FIN | TEXT, payload, KEY)
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1000, CHUNK, CHUNK + 1, 2 * CHUNK + 3])

@@ -1,4 +1,4 @@
-"""wsl_encode, wsl_encode_header and wsl_mask against RFC 6455 and the slow codec."""
+"""wsl_encode, wsl_encode_header, wsl_mask_frame and wsl_mask against RFC 6455 and the slow codec."""
 
 from __future__ import annotations
 
@@ -77,6 +77,17 @@ def test_encode_header_alone(size: int, key: bytes | None) -> None:
 
 
 # ---- masking ----
+
+
+@pytest.mark.parametrize("size", [*BOUNDARIES, *range(2, 71), 1000, 65537])
+def test_mask_a_frame_where_it_is(size: int) -> None:
+    """Section 5.3: all of the payload, nothing before and nothing behind it."""
+    payload = bytes(at * 37 & 0xFF for at in range(size))
+    unmasked = slow_codec.header(0x82, size, KEY) + payload
+    for output in (OUTPUT.at_end(len(unmasked)), OUTPUT.at_start(len(unmasked))):
+        ffi.memmove(output, unmasked, len(unmasked))
+        lib.wsl_mask_frame(output)
+        assert bytes(ffi.buffer(output, len(unmasked))) == slow_codec.frame(0x82, payload, KEY)
 
 
 @pytest.mark.parametrize("phase", [0, 1, 2, 3, 4, 7, 2**31 + 1])

@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import Any, Callable, Union
 
 from ._codec import ffi, lib
-from .constants import MAX_CONTROL_PAYLOAD, CloseCode
+from .constants import MAX_CONTROL_PAYLOAD, CloseCode, Opcode
 from .errors import LocalProtocolError, RemoteProtocolError
 
 Buffer = Union[bytes, bytearray, memoryview]
 
 FIN = 0x80
 CONTROL = 0x08
+MASKED = 0x80
 RESERVED_BITS = 0x70
 
 # What a record's first number holds besides the frame's first byte: see csrc/codec.h.
@@ -48,9 +49,16 @@ _wsl_decode = lib.wsl_decode
 _wsl_decode_payload = lib.wsl_decode_payload
 _wsl_encode = lib.wsl_encode
 _wsl_mask = lib.wsl_mask
+_wsl_mask_frame = lib.wsl_mask_frame
 _LONGEST_SHORT = 125
 _header_16 = struct.Struct("!BBH").pack
 _header_64 = struct.Struct("!BBQ").pack
+_masked_header_7 = struct.Struct("!BB4s").pack
+_masked_header_16 = struct.Struct("!BBH4s").pack
+
+# Bytes of payload up to which a masked frame is put together in Python, and masked where it is: nobody else has it yet.
+# That saves C two arguments, a buffer and a copy: 70 of 630 ns for 128 bytes. PyPy gives C a copy of bytes.
+_LONGEST_IN_PLACE = 0xFFFF if sys.implementation.name == "cpython" else -1
 
 # C writes all that is handed out of these buffers: clearing them first would only cost time.
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
@@ -439,6 +447,14 @@ def encode_header(first: int, size: int) -> bytes:
     return _header_64(first, 127, size)
 
 
+# The headers of usual texts are at hand: 75 of 505 ns for a client's message, 90 of 380 for a server's.
+_WHOLE_TEXT = FIN | Opcode.TEXT
+_LONGEST_USUAL = 1023
+_LONGEST_USUAL_IN_PLACE = min(_LONGEST_USUAL, _LONGEST_IN_PLACE)
+_TEXT_HEADERS = tuple([encode_header(_WHOLE_TEXT, size) for size in range(_LONGEST_USUAL + 1)])
+_MASKED_TEXT_HEADERS = tuple([bytes((header[0], MASKED | header[1])) + header[2:] for header in _TEXT_HEADERS])
+
+
 def encode_frame(first: int, payload: Buffer, key: bytes | None) -> bytes:
     """Return a whole frame; `payload` is contiguous bytes, masked with the 4 bytes of `key` unless that is None.
 
@@ -449,12 +465,16 @@ def encode_frame(first: int, payload: Buffer, key: bytes | None) -> bytes:
         if size <= 0xFFFF and size > _LONGEST_SHORT:
             return _header_16(first, 126, size) + payload
         return encode_header(first, size) + payload
+    if size <= _LONGEST_IN_PLACE and type(payload) is bytes:
+        if size > _LONGEST_SHORT:
+            masked = _masked_header_16(first, MASKED | 126, size, key) + payload
+        else:
+            masked = _masked_header_7(first, MASKED | size, key) + payload
+        _wsl_mask_frame(masked)
+        return masked
     if size > CHUNK:
         return _encode_large(first, payload, key)
-    try:
-        room = _free_output.pop()  # _take_output in place: 40 of 400 ns
-    except IndexError:
-        room = _take_output()
+    room = _take_output()
     output, output_bytes = room
     if type(payload) is bytes:
         frame: bytes = output_bytes[: _wsl_encode(output, first, key, payload, size)]
@@ -464,27 +484,21 @@ def encode_frame(first: int, payload: Buffer, key: bytes | None) -> bytes:
     return frame
 
 
-def encode_whole(first: int, payload: bytes, keys: MaskingKeys | None) -> bytes:
-    """Return a whole frame, as encode_frame, masked with a key drawn from `keys`.
-
-    Kept in one function: 90 of 450 ns.
-    """
+def encode_text(payload: bytes, keys: MaskingKeys | None) -> bytes:
+    """Return the frame of a whole text message, masked with a key drawn from `keys` unless that is None."""
     size = len(payload)
     if keys is None:
-        return (
-            _header_16(first, 126, size) if _LONGEST_SHORT < size <= 0xFFFF else encode_header(first, size)
-        ) + payload
+        if size <= _LONGEST_USUAL:
+            return _TEXT_HEADERS[size] + payload
+        return (_header_16(_WHOLE_TEXT, 126, size) if size <= 0xFFFF else encode_header(_WHOLE_TEXT, size)) + payload
+    # What C writes to has to be as long as its header says, which a subclass could lie about.
+    if size > _LONGEST_USUAL_IN_PLACE or type(payload) is not bytes:
+        return encode_frame(_WHOLE_TEXT, payload, keys.draw())
     try:
-        key = keys.batch.pop()
-        room = _free_output.pop()
+        frame = _MASKED_TEXT_HEADERS[size] + keys.batch.pop() + payload
     except IndexError:
-        return encode_frame(first, payload, keys.draw())
-    if size > CHUNK:
-        _free_output.append(room)
-        return encode_frame(first, payload, key)
-    output, output_bytes = room
-    frame: bytes = output_bytes[: _wsl_encode(output, first, key, payload, size)]
-    _free_output.append(room)
+        frame = _MASKED_TEXT_HEADERS[size] + keys.draw() + payload
+    _wsl_mask_frame(frame)
     return frame
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from .codec import CHUNK, FIN, encode_whole
-from .constants import CLIENT, MAX_CLOSE_REASON, SERVER, CloseCode, Opcode, Role, State
+from .codec import CHUNK, encode_text
+from .constants import CLIENT, MAX_CLOSE_REASON, SERVER, CloseCode, Role, State
 from .errors import CloseInfo, ConnectionClosed, LocalProtocolError, RemoteProtocolError
 from .events import AcceptConnection, CloseConnection, Event, Ping, Pong, RejectConnection, Request, TextMessage
 from .extensions import Codec
@@ -26,8 +26,6 @@ OPEN = State.OPEN
 LOCAL_CLOSING = State.LOCAL_CLOSING
 REMOTE_CLOSING = State.REMOTE_CLOSING
 CLOSED = State.CLOSED
-
-WHOLE_TEXT = FIN | Opcode.TEXT
 
 _new = object.__new__
 
@@ -270,8 +268,8 @@ class Connection:
         nothing has changed.
         """
         sender, receiver = self._sender, self._receiver
-        # The common case, a whole plain text message and nothing queued, has a short way here too: 400 ns for a client,
-        # else 620. While there is a receiver, we are open, or have sent a Close and then nothing is taken whole.
+        # The common case, a whole plain text message and nothing queued, has a short way here too: 290 ns for a client,
+        # else 550. While there is a receiver, we are open, or have sent a Close and then nothing is taken whole.
         if (
             type(event) is TextMessage
             and compress is None
@@ -283,7 +281,7 @@ class Connection:
             and not receiver.pings
         ):
             try:
-                return encode_whole(WHOLE_TEXT, event.data.encode(), sender.keys)
+                return encode_text(event.data.encode(), sender.keys)
             except (AttributeError, UnicodeEncodeError):
                 pass  # the usual way knows what to say
         sender = self._check_can_send(event, compress)

@@ -27,7 +27,7 @@ class Sender:
     """Turn events into frames. What raises LocalProtocolError has changed nothing.
 
     `keys` is where masking keys come from; None for a server, which does not mask (RFC 6455 section 5.1).
-    While `takes_whole`, codec.encode_whole may be used directly for a whole message.
+    While `takes_whole`, codec.encode_text may be used directly for a whole text message.
     """
 
     __slots__ = ("_codec", "_codecs", "_in_use", "_phase", "_utf8", "keys", "takes_whole")

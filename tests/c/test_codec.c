@@ -94,6 +94,11 @@ static void check_round_trip(uint8_t first, size_t size, const uint8_t *key)
     CHECK(!memcmp(wire, head, header) && wire[0] == first, "header of %zu", size);
     for (size_t at = 0; at < size; at++)
         CHECK(wire[header + at] == (payload[at] ^ (key ? key[at % 4] : 0)), "byte %zu of %zu", at, size);
+    if (key) {
+        wsl_mask_frame(wire);
+        CHECK(!memcmp(wire, head, header) && (!size || !memcmp(wire + header, payload, size)), "unmasking %zu", size);
+        wsl_mask_frame(wire);
+    }
     wsl_rules rules = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, key != NULL, false, true};
     wsl_decoder decoder = {.rules = &rules};
     told all = {0};
