@@ -194,7 +194,7 @@ class TestDecode:
         assert decoder().decode_from(data, 1, len(data) - 1) == "text"
 
     def test_buffer_belongs_to_one_call_at_a_time(self) -> None:
-        """cffi drops the GIL during a call: a shared buffer would be a data race."""
+        """Where threads run at once during a call, a shared buffer would be a data race."""
         payloads = [bytes([number]) * 60_000 for number in range(1, 5)]
         wrong: list[bytes] = []
 

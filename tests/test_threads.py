@@ -90,7 +90,7 @@ def converse(settings: Settings, number: int) -> tuple[bytes, list[Event], bytes
 
 @pytest.mark.parametrize("extensions", [(), (PerMessageDeflate(),)], ids=["plain", "compressed"])
 def test_connections_in_threads_do_as_they_do_alone(extensions: tuple[Any, ...]) -> None:
-    """Design section 4: cffi drops the GIL during a call, so a scratch buffer belongs to one call at a time."""
+    """Design section 4: threads may run during a call into C, so a scratch buffer belongs to one call at a time."""
     settings = Settings(extensions=extensions, random_bytes=constant)
     alone = [converse(settings, number) for number in range(THREADS)]
     assert in_threads(lambda number: converse(settings, number)) == alone

@@ -67,7 +67,7 @@ _allocate = ffi.new_allocator(should_clear_after_alloc=False)
 _Scratch = tuple[Any, Any, memoryview, memoryview]
 _Output = tuple[Any, Any]
 
-# Free lists of what one call into C writes to. cffi drops the GIL during a call, so each belongs to one call at a time;
+# Free lists of what one call into C writes to. Threads may run during a call, so each belongs to one call at a time;
 # taking and giving back are one atomic step each, and a list is as long as there ever were calls at once.
 # Tuples are unpacked in 8 ns, where an object's attributes take 25; a slice of a cffi buffer is bytes, made in 31 ns
 # where ffi.unpack takes 53.
