@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from typing import Any
 
 import pytest
 from handshake_samples import KEY, UPGRADE, head
 
+from wsproto_lite import http11
 from wsproto_lite.errors import RemoteProtocolError
 from wsproto_lite.events import AcceptConnection, RejectConnection, Request
 from wsproto_lite.http11 import RequestHead, ServerUpgrade
@@ -120,54 +123,74 @@ def test_pipelined_second_request_is_never_parsed() -> None:
     assert bytes(upgrade.rest).startswith(b"GET /admin")
 
 
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (head(request_line=b"POST / HTTP/1.1"), 405),
-        (head(request_line=b"HEAD / HTTP/1.1"), 405),
-        (head(request_line=b"GET / HTTP/1.0"), 505),
-        (head(request_line=b"GET / HTTP/1.2"), 505),
-        (head(request_line=b"GET / HTTP/2.0"), 505),
-        (b"PRI * HTTP/2.0\r\n\r\n", 505),
-        (head(request_line=b"GET /"), 400),
-        (head(request_line=b"GET  / HTTP/1.1"), 400),
-        (head(request_line=b"GET / HTTP/1.1 "), 400),
-        (head(request_line=b"GET / http/1.1"), 400),
-        (head(request_line=b"GET /caf\xe9 HTTP/1.1"), 400),
-        (head(request_line=b"GET * HTTP/1.1"), 400),
-        (head(request_line=b" GET / HTTP/1.1"), 400),
-        (head(without=b"Host"), 400),
-        (head(b"Host: a"), 400),
-        (head(without=b"Upgrade"), 400),
-        (head(without=b"Connection"), 400),
-        (head(without=b"Sec-WebSocket-Key"), 400),
-        (head(b"Sec-WebSocket-Key: " + KEY), 400),
-        (head(without=b"Sec-WebSocket-Version"), 400),
-        (head(b"Sec-WebSocket-Version: 8", without=b"Sec-WebSocket-Version"), 426),
-        (head(b"Connection: notupgrade", without=b"Connection"), 400),
-        (head(b"Content-Length: 5"), 400),
-        (head(b"Content-Length: 0"), 101),
-        (head(b"Content-Length: 0", b"Content-Length: 5"), 400),
-        (head(b"Content-Length: x"), 400),
-        (head(b"Transfer-Encoding: chunked"), 400),
-        (head(b"Transfer-Encoding: gzip, chunked"), 400),
-        (head(b"Content-Length: 5", b"Transfer-Encoding: chunked"), 400),
-        (head(b"Origin: a", b"Origin: a"), 400),
-        (head(b"X : a"), 400),
-        (head(b"X"), 400),
-        (head(b": a"), 400),
-        (head(b"X: a\x00"), 400),
-        (head(b"X: a\rb"), 400),
-        (head(b"X\xe9: a"), 400),
-        (head(b"X: a", b" folded"), 101),
-        (head(request_line=b"GET / HTTP/1.1\r\n folded"), 400),
-        (head(b"Expect: 100-continue"), 101),
-    ],
-    ids=repr,
-)
+STRICTNESS = [
+    (head(request_line=b"POST / HTTP/1.1"), 405),
+    (head(request_line=b"HEAD / HTTP/1.1"), 405),
+    (head(request_line=b"GET / HTTP/1.0"), 505),
+    (head(request_line=b"GET / HTTP/1.2"), 505),
+    (head(request_line=b"GET / HTTP/2.0"), 505),
+    (b"PRI * HTTP/2.0\r\n\r\n", 505),
+    (head(request_line=b"GET /"), 400),
+    (head(request_line=b"GET  / HTTP/1.1"), 400),
+    (head(request_line=b"GET / HTTP/1.1 "), 400),
+    (head(request_line=b"GET / http/1.1"), 400),
+    (head(request_line=b"GET /caf\xe9 HTTP/1.1"), 400),
+    (head(request_line=b"GET * HTTP/1.1"), 400),
+    (head(request_line=b" GET / HTTP/1.1"), 400),
+    (head(without=b"Host"), 400),
+    (head(b"Host: a"), 400),
+    (head(without=b"Upgrade"), 400),
+    (head(without=b"Connection"), 400),
+    (head(without=b"Sec-WebSocket-Key"), 400),
+    (head(b"Sec-WebSocket-Key: " + KEY), 400),
+    (head(without=b"Sec-WebSocket-Version"), 400),
+    (head(b"Sec-WebSocket-Version: 8", without=b"Sec-WebSocket-Version"), 426),
+    (head(b"Connection: notupgrade", without=b"Connection"), 400),
+    (head(b"Content-Length: 5"), 400),
+    (head(b"Content-Length: 0"), 101),
+    (head(b"Content-Length: 0", b"Content-Length: 5"), 400),
+    (head(b"Content-Length: x"), 400),
+    (head(b"Transfer-Encoding: chunked"), 400),
+    (head(b"Transfer-Encoding: gzip, chunked"), 400),
+    (head(b"Content-Length: 5", b"Transfer-Encoding: chunked"), 400),
+    (head(b"Origin: a", b"Origin: a"), 400),
+    (head(b"X : a"), 400),
+    (head(b"X"), 400),
+    (head(b": a"), 400),
+    (head(b"X: a\x00"), 400),
+    (head(b"X: a\rb"), 400),
+    (head(b"X\xe9: a"), 400),
+    (head(b"X: a", b" folded"), 101),
+    (head(request_line=b"GET / HTTP/1.1\r\n folded"), 400),
+    (head(b"Expect: 100-continue"), 101),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), STRICTNESS, ids=repr)
 def test_strictness(data: bytes, expected: int) -> None:
     """RFC 6455 section 4.2.1, RFC 9112: each fault alone gives its status, and Connection: close."""
     assert status(receive(data)) == expected
+
+
+@pytest.fixture
+def http11_without_reader(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module as it is where h11 has hidden its reader."""
+    monkeypatch.setitem(sys.modules, "h11._readers", None)
+    spec = http11.__spec__
+    module = importlib.util.module_from_spec(spec)
+    assert spec.loader is not None
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_strictness_is_that_of_all_of_h11(http11_without_reader: Any) -> None:
+    """What we leave out of h11 has no say in which requests are good, nor in what is wrong with the others."""
+    for data in [*(data for data, _ in STRICTNESS), HEAD, HEAD.replace(b"\r\n", b"\n")]:
+        one, other = ServerUpgrade(SETTINGS), http11_without_reader.ServerUpgrade(SETTINGS)
+        answers = one.receive(data), other.receive(data)
+        assert repr(answers[0]) == repr(answers[1])
+        # As tuples: the class is another one of that name.
+        assert (one.head and tuple(one.head)) == (other.head and tuple(other.head))
 
 
 def test_origin_is_refused() -> None:

@@ -48,6 +48,33 @@ _WIRE_NAMES = {
 _ASKED = h11.Request(method="GET", target="/", headers=[("Host", "-"), ("Upgrade", "-"), ("Connection", "upgrade")])
 
 
+def _read_by_connection(head: bytes) -> h11.Request:
+    """Read the complete head of a request. Raises h11.ProtocolError."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(head)
+    return cast(h11.Request, connection.next_event())
+
+
+def _read_by_reader(head: bytes) -> h11.Request:
+    """Do the same with that part alone of h11 that reads heads: 12 of 51 us for a handshake and a message.
+
+    The rest prepares for a body, a response and more requests, none of which h11 will see.
+    """
+    buffer = ReceiveBuffer()
+    buffer += head
+    return cast(h11.Request, maybe_read_from_IDLE_client(buffer))
+
+
+# h11 doesn't promise these names, though it has had them since 0.9.
+try:
+    from h11._readers import maybe_read_from_IDLE_client
+    from h11._receivebuffer import ReceiveBuffer
+except ImportError:
+    _read_request = _read_by_connection
+else:
+    _read_request = _read_by_reader
+
+
 class RequestHead(NamedTuple):
     """Any request that is good HTTP, an upgrade or not. Names of headers are in lower case."""
 
@@ -150,11 +177,9 @@ class ServerUpgrade:
         return None if head is None else self._judge(head)
 
     def _judge(self, head: bytes) -> Request | RejectConnection:
-        reader = h11.Connection(h11.SERVER)
-        reader.receive_data(head)
         try:
-            event = cast(h11.Request, reader.next_event())  # never NEED_DATA: the head is complete
-        except h11.RemoteProtocolError as error:
+            event = _read_request(head)
+        except h11.ProtocolError as error:
             return _refusal(400, f"request is not HTTP: {_cut(error)}")
         self._event = event
         if event.http_version != b"1.1":
