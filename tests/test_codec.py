@@ -291,8 +291,10 @@ class TestBulk:
     @pytest.mark.parametrize("first", [FIN | TEXT, BINARY])
     @pytest.mark.parametrize("cut", [1000, CHUNK, CHUNK + 1, 200_000])
     @pytest.mark.parametrize("start", [0, 3])
+    @pytest.mark.parametrize("in_place", [0, 100_000, 1 << 20], ids="in place from {}".format)
     @pytest.mark.usefixtures("buffers", "body_has_address")
-    def test_payload(self, first: int, cut: int, start: int) -> None:
+    def test_payload(self, first: int, cut: int, start: int, in_place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(codec, "_IN_PLACE", in_place)
         payload = ("aä€" * 40_000).encode()
         data = encode_frame(first, payload, KEY)
         one, body = decoder(masked=True), Body(b"before")
@@ -302,6 +304,7 @@ class TestBulk:
         body.most = len(payload)
         for at in range(14, len(data), cut):
             chunk = data[at : at + cut]
+            assert one.decode_payload(b"", 0, 0, body) is None
             assert one.decode_payload(b"???"[:start] + chunk, start, len(chunk), body) is None
         assert (one.remaining(), body.size) == (0, 6 + len(payload))
         assert body.take() == b"before" + payload
