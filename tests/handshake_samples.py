@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from typing import Any
 
+import pytest
+
+from wsproto_lite import http11
 from wsproto_lite.errors import RemoteProtocolError
 from wsproto_lite.events import RejectConnection, Request
 from wsproto_lite.extensions import Codec, Extension, Params
@@ -29,6 +34,18 @@ CONNECT = [
 SETTINGS = Settings()
 CLOSE = (b"connection", b"close")
 """What every refusal over HTTP/1.1 says."""
+
+
+def http11_without_reader() -> Any:
+    """Load the module a second time, as it is where h11 has hidden its reader."""
+    spec = http11.__spec__
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "h11._readers", None)
+        spec.loader.exec_module(module)
+    return module
 
 
 def without(name: bytes, headers: list[tuple[bytes, bytes]] = UPGRADE) -> list[tuple[bytes, bytes]]:

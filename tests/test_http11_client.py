@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from handshake_samples import KEY, Reversal
+from handshake_samples import KEY, Reversal, http11_without_reader
 
 from wsproto_lite.errors import LocalProtocolError, RemoteProtocolError
 from wsproto_lite.events import AcceptConnection, RejectConnection, Request
@@ -214,30 +214,40 @@ def test_endless_interim_responses() -> None:
     assert "over the limit of 300 bytes" in fault(receive(CONTINUE * 100, SMALL))
 
 
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        (SWITCH.replace(b"HTTP/1.1", b"HTTP/1.0"), "HTTP/1.0"),
-        (SWITCH.replace(b"s3p", b"S3p"), "sec-websocket-accept"),
-        (SWITCH.replace(b"Upgrade: w", b"Upgrade: v"), "upgrade"),
-        (SWITCH.replace(b"HTTP/1.1 101", b"HTTP/1.1  101"), "not HTTP"),
-        (SWITCH.replace(b"HTTP/1.1 101", b"HTTP/1.1 099"), "not HTTP"),
-        (SWITCH.replace(b"Upgrade:", b"Upgrade :"), "not HTTP"),
-        (SWITCH.replace(b"Upgrade: w", b"X: \x00\r\nUpgrade: w"), "not HTTP"),
-        (SWITCH.replace(b"Upgrade: w", b"\xe9: x\r\nUpgrade: w"), "not HTTP"),
-        (b"\r\n" + SWITCH, "begins with"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "begins with"),
-        (b"\x15\x03\x01\x00\x02\x02", "begins with"),
-        (b"HTTP/1.1 101 " + b"x" * 300, "over the limit of 300 bytes"),
-        (b"HTTP/1.1 101 \r\n" + b"x:\r\n" * 9 + b"\r\n", "9 headers; the limit is 8"),
-    ],
-    ids=repr,
-)
+INVALID = [
+    (SWITCH.replace(b"HTTP/1.1", b"HTTP/1.0"), "HTTP/1.0"),
+    (SWITCH.replace(b"s3p", b"S3p"), "sec-websocket-accept"),
+    (SWITCH.replace(b"Upgrade: w", b"Upgrade: v"), "upgrade"),
+    (SWITCH.replace(b"HTTP/1.1 101", b"HTTP/1.1  101"), "not HTTP"),
+    (SWITCH.replace(b"HTTP/1.1 101", b"HTTP/1.1 099"), "not HTTP"),
+    (SWITCH.replace(b"Upgrade:", b"Upgrade :"), "not HTTP"),
+    (SWITCH.replace(b"Upgrade: w", b"X: \x00\r\nUpgrade: w"), "not HTTP"),
+    (SWITCH.replace(b"Upgrade: w", b"\xe9: x\r\nUpgrade: w"), "not HTTP"),
+    (b"\r\n" + SWITCH, "begins with"),
+    (b"SSH-2.0-OpenSSH_9.2\r\n", "begins with"),
+    (b"\x15\x03\x01\x00\x02\x02", "begins with"),
+    (b"HTTP/1.1 101 " + b"x" * 300, "over the limit of 300 bytes"),
+    (b"HTTP/1.1 101 \r\n" + b"x:\r\n" * 9 + b"\r\n", "9 headers; the limit is 8"),
+]
+
+
+@pytest.mark.parametrize(("data", "why"), INVALID, ids=repr)
 def test_invalid_response(data: bytes, why: str) -> None:
     expected = receive(data, SMALL)
     assert why in fault(expected)
     for size in range(1, 60):
         assert receive(data, SMALL, size) == expected
+
+
+def test_strictness_is_that_of_all_of_h11() -> None:
+    """What we leave out of h11 has no say in which responses are good, nor in what is wrong with the others."""
+    module = http11_without_reader()
+    refused = REFUSED + b"Content-Length: 5\r\n\r\nhello"
+    both_lengths = REFUSED + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n"
+    for data in [*(data for data, _ in INVALID), SWITCH, CONTINUE + HINTS + SWITCH, HINTS + refused, both_lengths]:
+        one, other = client(SMALL), module.ClientUpgrade(SMALL)
+        other.request(Request("/chat", "server.example.com", ["chat"]))
+        assert repr(one.receive(data)) == repr(other.receive(data))
 
 
 def test_extension_that_was_not_offered() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import NamedTuple, cast
+from typing import NamedTuple, Union, cast
 
 import h11
 
@@ -44,19 +44,35 @@ _WIRE_NAMES = {
     )
 }
 
+_Response = Union[h11.InformationalResponse, h11.Response]
+
 # Puts an h11 client into the state in which it expects the response to an upgrade; what h11 writes is not used.
 _ASKED = h11.Request(method="GET", target="/", headers=[("Host", "-"), ("Upgrade", "-"), ("Connection", "upgrade")])
 
 
-def _read_by_connection(head: bytes) -> h11.Request:
+def _expect_response(limit: int = 0) -> h11.Connection:
+    """Make an h11 client that has asked for an upgrade. It takes lines of the body up to `limit` bytes."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=limit)
+    connection.send(_ASKED)
+    return connection
+
+
+def _read_request_by_connection(head: bytes) -> h11.Request:
     """Read the complete head of a request. Raises h11.ProtocolError."""
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(head)
     return cast(h11.Request, connection.next_event())
 
 
-def _read_by_reader(head: bytes) -> h11.Request:
-    """Do the same with that part alone of h11 that reads heads: 12 of 51 us for a handshake and a message.
+def _read_response_by_connection(head: bytes) -> _Response:
+    """Read the complete head of a response. Raises h11.ProtocolError."""
+    connection = _expect_response()
+    connection.receive_data(head)
+    return cast(_Response, connection.next_event())
+
+
+def _read_request_by_reader(head: bytes) -> h11.Request:
+    """Do the same with that part alone of h11 that reads heads: 12 of 51 us for a server, 17 of 45 for a client.
 
     The rest prepares for a body, a response and more requests, none of which h11 will see.
     """
@@ -65,14 +81,21 @@ def _read_by_reader(head: bytes) -> h11.Request:
     return cast(h11.Request, maybe_read_from_IDLE_client(buffer))
 
 
+def _read_response_by_reader(head: bytes) -> _Response:
+    """Do the same for a response."""
+    buffer = ReceiveBuffer()
+    buffer += head
+    return cast(_Response, maybe_read_from_SEND_RESPONSE_server(buffer))
+
+
 # h11 doesn't promise these names, though it has had them since 0.9.
 try:
-    from h11._readers import maybe_read_from_IDLE_client
+    from h11._readers import maybe_read_from_IDLE_client, maybe_read_from_SEND_RESPONSE_server
     from h11._receivebuffer import ReceiveBuffer
 except ImportError:
-    _read_request = _read_by_connection
+    _read_request, _read_response = _read_request_by_connection, _read_response_by_connection
 else:
-    _read_request = _read_by_reader
+    _read_request, _read_response = _read_request_by_reader, _read_response_by_reader
 
 
 class RequestHead(NamedTuple):
@@ -215,8 +238,7 @@ class ClientUpgrade:
         self._heads = _Heads(settings)
         self._request = Request()
         self._key = b""
-        self._reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=settings.max_header_size)
-        self._reader.send(_ASKED)
+        self._reader: h11.Connection | None = None  # of the body of a refusal
         self._refusal: RejectConnection | None = None
         self._body = bytearray()
 
@@ -251,7 +273,7 @@ class ClientUpgrade:
             return self._read_heads()
         except _TooLarge as error:
             return _broken(0, str(error))
-        except h11.RemoteProtocolError as error:
+        except h11.ProtocolError as error:
             return _broken(0, f"response is not HTTP: {_cut(error)}")
 
     def _read_heads(self) -> Handshake | RejectConnection | None:
@@ -263,15 +285,17 @@ class ClientUpgrade:
             head = self._heads.take()
             if head is None:
                 return None
-            self._reader.receive_data(head)
-            event = self._reader.next_event()
+            event = _read_response(head)
             if isinstance(event, h11.Response):
+                # The body has the length that the head says.
+                self._reader = _expect_response(self._settings.max_header_size)
+                self._reader.receive_data(head)
+                self._reader.next_event()
                 self._refusal = RejectConnection(event.status_code, _headers(event))
                 body, self._heads.buffer = self._heads.buffer, bytearray()
                 return self._read_body(self._refusal, body)
-            interim = cast(h11.InformationalResponse, event)  # never NEED_DATA: the head is complete
-            if interim.status_code == 101:
-                return self._judge(interim)
+            if event.status_code == 101:
+                return self._judge(event)
             # RFC 9110 section 15.2: any number of interim responses may come first.
 
     def _judge(self, event: h11.InformationalResponse) -> Handshake | RejectConnection:
@@ -280,6 +304,7 @@ class ClientUpgrade:
         return check_response(101, _headers(event), self._request, self._settings, key=self._key)
 
     def _read_body(self, refusal: RejectConnection, data: bytes | bytearray | memoryview) -> RejectConnection | None:
+        assert self._reader is not None
         if data:
             self._reader.receive_data(bytes(data))  # to h11 nothing would be the end
         limit = self._settings.max_message_size
@@ -301,6 +326,7 @@ class ClientUpgrade:
         """Take the end of the stream, which ends some bodies. None if no final response had begun."""
         if self._refusal is None:
             return None
+        assert self._reader is not None
         self._reader.receive_data(b"")
         return self._read_body(self._refusal, b"")
 
