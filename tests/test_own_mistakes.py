@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import pickle
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 from wsproto_lite import (
     CLIENT,
     SERVER,
+    BytesMessage,
     CloseConnection,
     Connection,
+    EncodedTextMessage,
     LocalProtocolError,
     Ping,
+    Request,
     Settings,
     State,
     TextMessage,
@@ -84,8 +88,64 @@ def test_failing_random_bytes_change_nothing(event: Any) -> None:
     assert (conn.state, conn.output_size) == (State.OPEN, 9)
 
 
-def test_failing_random_bytes_and_the_end() -> None:
+def no_source(size: int) -> bytes:
+    raise OSError("no entropy")
+
+
+broken_sources = pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (lambda size: b"", r"random_bytes\(\d+\) returned 0 bytes"),
+        (lambda size: b"\0" * 13, r"random_bytes\(\d+\) returned 13 bytes"),
+        (lambda size: None, r"random_bytes\(\d+\) returned NoneType; it must be bytes"),
+        (lambda size: "\0" * size, r"random_bytes\(\d+\) returned str; it must be bytes"),
+        (no_source, r"random_bytes\(\d+\) failed: OSError\('no entropy'\)"),
+    ],
+    ids=["empty", "odd", "None", "str", "raises"],
+)
+
+
+@broken_sources
+@pytest.mark.parametrize(("data", "code"), [(b"\x88\x00", 1005), (b"\x83\x00", 1002)], ids=["close", "fault"])
+def test_broken_random_bytes_and_the_end(source: Any, words: str, data: bytes, code: int) -> None:
     """receive_data raises nothing but TypeError (rule 3): without a key there is no reply, but an end."""
-    conn = Connection.established(CLIENT, Settings(random_bytes=lambda size: b""))
-    assert conn.receive_data(b"\x88\x00") == [CloseConnection(1005)]
+    conn = Connection.established(CLIENT, Settings(random_bytes=source))
+    (end,) = conn.receive_data(data)
+    assert isinstance(end, CloseConnection)
+    assert end.code == code
     assert (conn.state, conn.data_to_send(), conn.close_info.sent) == (State.CLOSED, b"", None)
+    assert (conn.receive_eof(), conn.should_close) == ([], True)
+
+
+@broken_sources
+def test_broken_random_bytes(source: Any, words: str) -> None:
+    """They are a mistake of the caller's."""
+    conn = Connection.established(CLIENT, Settings(random_bytes=source))
+    assert conn.receive_data(b"\x89\x00") == [Ping()]
+    for call in (conn.data_to_send, lambda: conn.send(TextMessage("a")), lambda: conn.send(Ping())):
+        with pytest.raises(LocalProtocolError, match=words):
+            call()
+    assert (conn.state, conn.output_size) == (State.OPEN, 6)
+    with pytest.raises(LocalProtocolError, match=words):
+        Connection(CLIENT, Settings(random_bytes=source)).send(Request("/", "localhost"))
+
+
+def released() -> memoryview:
+    view = memoryview(b"abc")
+    view.release()
+    return view
+
+
+@pytest.mark.parametrize("kind", [BytesMessage, EncodedTextMessage, Ping])
+def test_memoryviews(kind: Any) -> None:
+    conn = Connection.established(SERVER)
+    with pytest.raises(LocalProtocolError, match="payload can't be read"):
+        conn.send(kind(released()))
+    nothing = memoryview((ctypes.c_ubyte * 0 * 3)())  # two dimensions, which can't be cast
+    assert conn.send(kind(nothing))[1:] == b"\0"
+
+
+def test_handshake_that_is_none() -> None:
+    handshake: Any = 5
+    with pytest.raises(LocalProtocolError, match="handshake is 5; it is a Handshake or None"):
+        Connection.established(SERVER, Settings(), handshake)

@@ -61,9 +61,17 @@ _header_64 = struct.Struct("!BBQ").pack
 _masked_header_7 = struct.Struct("!BB4s").pack
 _masked_header_16 = struct.Struct("!BBH4s").pack
 
+
+def _can_mask_in_place() -> bool:
+    """Tell whether C gets the memory of bytes themselves. PyPy gives it a copy."""
+    frame = bytes((FIN, MASKED | 1, 1, 1, 1, 1, 0))
+    _wsl_mask_frame(frame)
+    return frame[-1] == 1
+
+
 # Bytes of payload up to which a masked frame is put together in Python, and masked where it is: nobody else has it yet.
-# That saves C two arguments, a buffer and a copy: 70 of 630 ns for 128 bytes. PyPy gives C a copy of bytes.
-_LONGEST_IN_PLACE = 0xFFFF if sys.implementation.name == "cpython" else -1
+# That saves C two arguments, a buffer and a copy: 70 of 630 ns for 128 bytes.
+_LONGEST_IN_PLACE = 0xFFFF if _can_mask_in_place() else -1
 
 # C writes all that is handed out of these buffers: clearing them first would only cost time.
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
@@ -390,6 +398,17 @@ _FAULTS: dict[int, Callable[[Any, Any], RemoteProtocolError]] = {
 # ---- encoding ----
 
 
+def draw_random(random_bytes: Callable[[int], bytes], size: int) -> bytes:
+    """Call a source of random bytes. Raises LocalProtocolError if it fails, or gives something else than bytes."""
+    try:
+        data = random_bytes(size)
+    except Exception as error:
+        raise LocalProtocolError(f"random_bytes({size}) failed: {error!r}") from error
+    if not isinstance(data, bytes):
+        raise LocalProtocolError(f"random_bytes({size}) returned {type(data).__name__}; it must be bytes")
+    return data
+
+
 class MaskingKeys:
     """Masking keys, each used once, unpredictable (RFC 6455 sections 5.3 and 10.3).
 
@@ -407,7 +426,7 @@ class MaskingKeys:
         _pools.add(self)
 
     def draw(self) -> bytes:
-        """Return 4 bytes. Raises LocalProtocolError when `random_bytes` gives no whole number of keys."""
+        """Return 4 bytes. Raises LocalProtocolError when `random_bytes` fails or gives no whole number of keys."""
         while True:
             try:
                 return self.batch.pop()
@@ -415,7 +434,7 @@ class MaskingKeys:
                 self._refill()
 
     def _refill(self) -> None:
-        batch = self._random_bytes(self.BATCH)
+        batch = draw_random(self._random_bytes, self.BATCH)
         if not batch or len(batch) % 4:
             raise LocalProtocolError(f"random_bytes({self.BATCH}) returned {len(batch)} bytes")
         # pop() takes from the end: reversed, keys come in the order drawn.

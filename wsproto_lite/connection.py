@@ -109,6 +109,8 @@ class Connection:
         """Return an open connection without an HTTP/1.1 handshake, for HTTP/2 (RFC 8441), HTTP/3 (RFC 9220) or a
         server that has parsed the request itself. `handshake` is what handshake.accept or check_response returned.
         """
+        if handshake is not None and not isinstance(handshake, Handshake):
+            raise LocalProtocolError(f"handshake is {handshake!r}; it is a Handshake or None")
         connection = cls.__new__(cls)
         connection._prepare(role, settings)
         connection._open(handshake or Handshake(101, [], None, ()))

@@ -11,10 +11,10 @@ from base64 import b64encode
 from hashlib import sha1
 from typing import Callable, Literal, NamedTuple
 
+from .codec import draw_random
 from .errors import LocalProtocolError
 from .events import Header
 from .extensions import Codec
-from .headers import shown
 
 Http = Literal["1.1", "2", "3"]
 
@@ -47,10 +47,13 @@ def check_http(http: str) -> None:
 
 
 def generate_key(random_bytes: Callable[[int], bytes] = os.urandom) -> bytes:
-    """Make the nonce of a request: 16 random bytes in base64 (RFC 6455 section 4.1, item 7)."""
-    nonce = random_bytes(16)
-    if not isinstance(nonce, bytes) or len(nonce) != 16:
-        raise LocalProtocolError(f"random_bytes gave {shown(repr(nonce))} for a nonce; it has to give 16 bytes")
+    """Make the nonce of a request: 16 random bytes in base64 (RFC 6455 section 4.1, item 7).
+
+    Raises LocalProtocolError if `random_bytes` gives something else.
+    """
+    nonce = draw_random(random_bytes, 16)
+    if len(nonce) != 16:
+        raise LocalProtocolError(f"random_bytes(16) returned {len(nonce)} bytes")
     return b64encode(nonce)
 
 

@@ -168,7 +168,10 @@ def _as_buffer(data: object) -> Buffer:
     if isinstance(data, (bytes, bytearray)):
         return data
     if isinstance(data, memoryview):
-        return data.cast("B") if data.c_contiguous else data.tobytes()
+        try:
+            return data.cast("B") if data.c_contiguous and data.nbytes else data.tobytes()
+        except ValueError as error:
+            raise LocalProtocolError(f"payload can't be read: {error}") from None
     raise LocalProtocolError(f"payload is {type(data).__name__}; it must be bytes, bytearray or memoryview")
 
 
