@@ -147,20 +147,36 @@ static bool mask_text(uint8_t *restrict output, const uint8_t *restrict input, s
     return !(mask_words(output, input, size, key) & 0x8080808080808080u);
 }
 
-WIDEST_VECTORS
-static void mask_in_place(uint8_t *bytes, size_t size, const uint8_t *key)
+/* The same where they are: `restrict` rules out that input is output. */
+static inline uint64_t mask_words_in_place(uint8_t *bytes, size_t size, uint32_t key)
 {
-    uint64_t wide;
-    memcpy(&wide, key, KEY_SIZE);
-    memcpy((uint8_t *)&wide + KEY_SIZE, key, KEY_SIZE);
+    uint32_t twice[2] = {key, key};
+    uint8_t key_bytes[KEY_SIZE];
+    uint64_t wide, all = 0;
+    memcpy(&wide, twice, sizeof wide);
+    memcpy(key_bytes, &key, sizeof key);
     size_t at = 0;
     for (; size - at >= sizeof wide; at += sizeof wide) {
         uint64_t word;
         memcpy(&word, bytes + at, sizeof word);
         word ^= wide;
+        all |= word;
         memcpy(bytes + at, &word, sizeof word);
     }
-    for (; at < size; at++) bytes[at] ^= key[at % KEY_SIZE];
+    for (; at < size; at++) all |= bytes[at] ^= key_bytes[at % KEY_SIZE];
+    return all;
+}
+
+WIDEST_VECTORS
+static void mask_bytes_in_place(uint8_t *bytes, size_t size, uint32_t key)
+{
+    (void)mask_words_in_place(bytes, size, key);
+}
+
+WIDEST_VECTORS
+static bool mask_text_in_place(uint8_t *bytes, size_t size, uint32_t key)
+{
+    return !(mask_words_in_place(bytes, size, key) & 0x8080808080808080u);
 }
 
 /* The key with which masking goes on after `phase` bytes. */
@@ -203,7 +219,7 @@ void wsl_mask_frame(uint8_t *frame)
     size_t length_end = 2 + extended_length(frame[1]), size = 0;
     if (length_end == 2) size = frame[1] & LENGTH;
     for (size_t at = 2; at < length_end; at++) size = size << 8 | frame[at];
-    mask_in_place(frame + length_end + KEY_SIZE, size, frame + length_end);
+    mask_bytes_in_place(frame + length_end + KEY_SIZE, size, rotate(frame + length_end, 0));
 }
 
 size_t wsl_encode(uint8_t *output, uint8_t first, const uint8_t *key, const uint8_t *payload, size_t size)
@@ -347,8 +363,11 @@ static uint8_t take_payload(wsl_decoder *decoder, const uint8_t *input, uint8_t 
 {
     uint8_t status = WSL_DONE;
     if (decoder->text && !is_control(decoder->header[0])) {
-        bool is_ascii = mask_text(payload, input, size, decoder->key);
+        bool is_ascii = payload == input ? mask_text_in_place(payload, size, decoder->key)
+                                         : mask_text(payload, input, size, decoder->key);
         status = check_text(decoder, payload, size, is_ascii);
+    } else if (payload == input) {
+        mask_bytes_in_place(payload, size, decoder->key);
     } else {
         mask_bytes(payload, input, size, decoder->key);
     }

@@ -87,8 +87,8 @@ int32_t wsl_decode(wsl_decoder *decoder, const uint8_t *input, size_t size, wsl_
 /* Payload bytes still to come of the data frame under way, if its message is plain; else 0. */
 uint64_t wsl_remaining(const wsl_decoder *decoder);
 
-/* Decode `size` bytes, at most wsl_remaining(), that are payload of the data frame under way. Returns the status:
- * WSL_DONE or a fault. */
+/* Decode `size` bytes, at most wsl_remaining(), that are payload of the data frame under way. `payload` may be `input`.
+ * Returns the status: WSL_DONE or a fault. */
 uint8_t wsl_decode_payload(wsl_decoder *decoder, const uint8_t *input, size_t size, uint8_t *payload);
 
 /* Write a frame's header to `output` (14 bytes of room), with the 4 bytes of `key` unless it is NULL.

@@ -102,10 +102,13 @@ def rules(
 class Decoded:
     """What wsl_decode made of some chunks: whole frames and pieces of the last, joined; the fault and where it was.
 
-    With `directly` wsl_decode_payload takes what it may.
+    With `directly` wsl_decode_payload takes what it may, with `in_place` to where it came from.
     """
 
-    def __init__(self, chunks: Iterable[bytes], *, directly: bool = False, **asked: Any) -> None:
+    def __init__(
+        self, chunks: Iterable[bytes], *, directly: bool = False, in_place: bool = False, **asked: Any
+    ) -> None:
+        self._in_place = in_place
         self.rules = rules(**asked)
         self.decoder = ffi.new("wsl_decoder *", {"rules": self.rules})
         self.frames: list[Frame] = []
@@ -152,8 +155,9 @@ class Decoded:
         size = min(remaining, len(chunk))
         if not size:
             return 0
-        payload = OUTPUT.at_end(size)
-        status = lib.wsl_decode_payload(self.decoder, INPUT.holding(chunk), size, payload)
+        source = INPUT.holding(chunk)
+        payload = source if self._in_place else OUTPUT.at_end(size)
+        status = lib.wsl_decode_payload(self.decoder, source, size, payload)
         assert status == self.decoder.status
         self.returned.append(status)
         self.fault = FAULTS.get(status)

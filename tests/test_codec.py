@@ -67,6 +67,7 @@ def masks_in_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     if not request.param:
         monkeypatch.setattr(codec, "_LONGEST_IN_PLACE", -1)
         monkeypatch.setattr(codec, "_LONGEST_USUAL_IN_PLACE", -1)
+        monkeypatch.setattr(codec, "_LONGEST_COPY", -1)
 
 
 @pytest.fixture(params=["reused buffers", "new buffers"])
@@ -308,6 +309,25 @@ class TestBulk:
             assert one.decode_payload(b"???"[:start] + chunk, start, len(chunk), body) is None
         assert (one.remaining(), body.size) == (0, 6 + len(payload))
         assert body.take() == b"before" + payload
+
+    @pytest.mark.parametrize("first", [FIN | TEXT, FIN | BINARY])
+    @pytest.mark.parametrize("size", [CHUNK, CHUNK + 1, 200_001, 256 << 10, (256 << 10) + 1])
+    @pytest.mark.usefixtures("masks_in_place")
+    def test_whole_payload(self, first: int, size: int) -> None:
+        payload = ("aä€".encode() * (size // 6 + 1))[: size - size % 6] + b"x" * (size % 6)
+        data = encode_frame(first, payload, KEY) + b"more"
+        one, before = decoder(masked=True), bytes(bytearray(data))
+        assert one.decode(data, 14) is None
+        assert one.decode_large(data, 14, size) == payload
+        assert one.is_between_frames()
+        assert data == before
+
+    @pytest.mark.usefixtures("masks_in_place")
+    def test_whole_payload_is_invalid(self) -> None:
+        one = decoder(masked=True)
+        data = encode_frame(FIN | TEXT, bytes(CHUNK) + b"\xff" + bytes(CHUNK), KEY)
+        one.decode(data, 14)
+        assert one.decode_large(data, 14, 2 * CHUNK + 1) == codec.invalid_utf8()
 
     @pytest.mark.parametrize("size", [100, CHUNK + 1])
     @pytest.mark.usefixtures("body_has_address")

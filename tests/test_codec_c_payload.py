@@ -33,10 +33,12 @@ def test_remaining(data: bytes, expected: int) -> None:
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "masked"])
 @pytest.mark.parametrize("cut", [1, 3, 16383, 16384, 16385, 32768, 65535])
 @pytest.mark.parametrize("text", ["a\N{EURO SIGN}", "ascii", "\N{GRINNING FACE}"])
-def test_large_payloads_directly(text: str, cut: int, key: bytes | None) -> None:
+@pytest.mark.parametrize("first", [0x81, 0x82], ids=["text", "binary"])
+@pytest.mark.parametrize("in_place", [False, True], ids=["elsewhere", "in place"])
+def test_large_payloads_directly(text: str, cut: int, key: bytes | None, first: int, in_place: bool) -> None:
     """In pieces of any size, code points across their ends; then decoding goes on with the next header."""
     payload = (text * 25_000).encode()[:70_000].decode(errors="ignore").encode()
-    wire = slow_codec.frame(0x81, payload, key)
+    wire = slow_codec.frame(first, payload, key)
     start = len(wire) - len(payload)
     chunks = [
         wire[:start],
@@ -44,12 +46,13 @@ def test_large_payloads_directly(text: str, cut: int, key: bytes | None) -> None
         wire[start + 3 * cut :],
     ]
     chunks = [chunk for chunk in chunks if chunk] + [slow_codec.frame(0x8A, b"pong", key)]
-    decoded = Decoded(chunks, directly=True, masked=key is not None)
-    assert decoded.frames == [Frame(0x81, payload), Frame(0x8A, b"pong")]
+    decoded = Decoded(chunks, directly=True, in_place=in_place, masked=key is not None)
+    assert decoded.frames == [Frame(first, payload), Frame(0x8A, b"pong")]
 
 
 @pytest.mark.parametrize("at", [0, 1, 16382, 16383, 16384, 40_000])
-def test_large_invalid_text_directly(at: int) -> None:
+@pytest.mark.parametrize("in_place", [False, True], ids=["elsewhere", "in place"])
+def test_large_invalid_text_directly(at: int, in_place: bool) -> None:
     payload = b"a" * at + b"\xed\xa0" + b"a" * 1000
     chunks = [slow_codec.header(0x81, len(payload)), payload]
-    assert Decoded(chunks, directly=True, masked=False).fault == "invalid_utf8"
+    assert Decoded(chunks, directly=True, in_place=in_place, masked=False).fault == "invalid_utf8"
