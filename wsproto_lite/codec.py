@@ -75,7 +75,7 @@ _LONGEST_IN_PLACE = 0xFFFF if _can_mask_in_place() else -1
 
 # Bytes of payload up to which it is copied, and the copy unmasked where it is, as nobody else has it yet: 4.8 us for
 # 128 KiB, 6.1 in a buffer that has to be cleared first. What doesn't fit into a processor's cache is quicker there.
-_LONGEST_COPY = 256 << 10 if sys.implementation.name == "cpython" else -1
+_LONGEST_COPY = 256 << 10 if _LONGEST_IN_PLACE > 0 else -1
 
 # C writes all that is handed out of these buffers: clearing them first would only cost time.
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
@@ -260,7 +260,10 @@ class Decoder:
         return self.fault() if status else None
 
     def decode_large(self, data: bytes, start: int, size: int) -> bytes | RemoteProtocolError:
-        """Decode `size` bytes that are all payload of the frame under way; return the content, or what is wrong."""
+        """Decode `size` bytes that are all payload of the frame under way; return the content, or what is wrong.
+
+        It is part of `data` and more than one byte, or the copy of it would not be one.
+        """
         if size > _LONGEST_COPY:
             body = Body()
             return self.decode_payload(data, start, size, body) or body.take()
