@@ -15,7 +15,7 @@ else:
     COMPILER, LINKER = ["-std=c11", "-O3", f"-fdebug-prefix-map={HERE}=."], []
 
 # cffi drops the GIL around every call. To take it again costs 45 of 580 ns for a message of 128 bytes, and where four
-# threads want it the whole takes 1.6 times as long. The calls with little work behind them, 5 ns for such a message and
+# threads want it the whole takes 2.8 times as long. The calls with little work behind them, 5 ns for such a message and
 # 10 us for a read of 64 KiB, keep it. `__func__` is the function that cffi generates; what isn't named lets go.
 KEEP_GIL = """
 #undef Py_BEGIN_ALLOW_THREADS
