@@ -41,9 +41,9 @@ class Peer:
         self.wsproto.receive_data(data)
         return list(self.wsproto.events())
 
-    def open(self) -> None:
+    def open(self, **kwargs: Any) -> None:
         """Do a client's handshake."""
-        self.send(Request(host="localhost", target="/"))
+        self.send(Request(host="localhost", target="/", **kwargs))
         accepted, *self.early = self.read()
         assert isinstance(accepted, AcceptConnection)
 
@@ -78,7 +78,7 @@ class Peer:
                         self.send(event.response())
                     if until_close:
                         return seen
-                elif isinstance(event, Ping) and answer:
+                elif isinstance(event, Ping) and answer and self.wsproto.state is ConnectionState.OPEN:
                     self.send(event.response())
 
     def is_cut_off(self) -> bool:

@@ -23,7 +23,7 @@ from uvicorn_helpers import ACCEPT, App, Message, Receive, Send, serving
 from wsproto_lite import ConnectionClosed, State
 from wsproto_lite.adapters.uvicorn import WebSocketProtocol
 
-OPTIONS = {"ping_interval": "ws_ping_interval", "ping_timeout": "ws_ping_timeout"}
+OPTIONS = {"ping_interval": "ws_ping_interval", "ping_timeout": "ws_ping_timeout", "max_size": "ws_max_size"}
 """What uvicorn calls what the other adapters have as arguments, too."""
 
 
@@ -55,9 +55,13 @@ class AsgiWebSocket:
         """Close, if that isn't too late, and wait until the connection is closed."""
         if self.close_code is None:
             await self._unless_disconnected(self._send({"type": "websocket.close", "code": code, "reason": reason}))
-            await asyncio.shield(self._protocol.lost)
+            await self.wait_closed()
             received = self.conn.close_info.received
             self.close_code = 1006 if received is None else received[0]
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed, as an application that is busy with something else."""
+        await asyncio.shield(self._protocol.lost)
 
     def waiting(self) -> int:
         return self._protocol.waiting()

@@ -154,6 +154,10 @@ class Subject(ServerSubject):
     adapter: Any
 
     @abstractmethod
+    def start(self, script: Script, ws: Any) -> object:
+        """Run another script beside the one that calls this. Gives what it has to keep."""
+
+    @abstractmethod
     def talk(self, script: Script, uri: str, **kwargs: Any) -> Any:
         """Run a client, and return what its script returns."""
 
@@ -174,6 +178,9 @@ class Asyncio(Subject):
 
     def sleep(self, seconds: float) -> Any:
         return asyncio.sleep(seconds)
+
+    def start(self, script: Script, ws: Any) -> object:
+        return asyncio.ensure_future(drive(script, ws))
 
     def talk(self, script: Script, uri: str, **kwargs: Any) -> Any:
         async def main() -> Any:
@@ -210,6 +217,9 @@ class Trio(Subject):
     def sleep(self, seconds: float) -> Any:
         return trio.sleep(seconds)
 
+    def start(self, script: Script, ws: Any) -> object:
+        return trio.lowlevel.spawn_system_task(drive, script, ws)
+
     def talk(self, script: Script, uri: str, **kwargs: Any) -> Any:
         async def main() -> Any:
             async with self.adapter.connect(uri, **kwargs) as ws:
@@ -229,6 +239,11 @@ class Threads(Subject):
 
     def sleep(self, seconds: float) -> Any:
         return time.sleep(seconds)
+
+    def start(self, script: Script, ws: Any) -> object:
+        thread = threading.Thread(target=drive_blocking, args=(script, ws))
+        thread.start()
+        return thread
 
     def talk(self, script: Script, uri: str, **kwargs: Any) -> Any:
         with self.adapter.connect(uri, **kwargs) as ws:

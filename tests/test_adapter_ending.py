@@ -197,3 +197,33 @@ def test_shutdown_cuts_a_peer_that_does_not_close(subject: Subject) -> None:
     with subject.serving(wait_closed, close_timeout=SHORT) as server, client_of(server.port) as peer:
         server.close()
         assert peer.read_to_end(answer=False) == [1001]
+
+
+@subjects
+def test_ping_payloads(subject: Subject) -> None:
+    def client(ws: Any) -> Steps:
+        for payload in (b"bytes", bytearray(b"bytearray"), memoryview(b"memoryview"), b""):
+            assert isinstance((yield ws.ping(payload)), float)
+        with pytest.raises(LocalProtocolError, match=r"^payload is str; it must be bytes, bytearray or memoryview$"):
+            yield ws.ping("text")
+        with pytest.raises(LocalProtocolError, match="126 bytes"):
+            yield ws.ping(bytes(126))
+        yield ws.close()
+
+    with subject.serving(wait_closed) as server:
+        subject.talk(client, server.uri)
+
+
+@subjects
+def test_shutdown_with_a_code_that_cant_be_sent(subject: Subject) -> None:
+    """Is noticed without connections, too. The server goes on."""
+
+    def client(ws: Any) -> Steps:
+        yield ws.send("still there")
+        return (yield ws.recv())
+
+    with subject.serving() as server:
+        for args in ((99999,), (1001, "x" * 124)):
+            with pytest.raises(LocalProtocolError):
+                server.close(*args)
+        assert subject.talk(client, server.uri) == "still there"

@@ -15,6 +15,7 @@ from adapter_subjects import PATIENCE, Subject
 from asyncio_helpers import SHORT, handshake
 
 from wsproto_lite import (
+    AcceptConnection,
     LocalProtocolError,
     RejectConnection,
     Settings,
@@ -117,7 +118,28 @@ def test_process_request(subject: Subject, request_bytes: bytes, expected: bytes
         assert response.endswith(b"a page") == (expected == b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("request_bytes", [handshake(), GET % b"/"], ids=["upgrade", "plain"])
+requests = pytest.mark.parametrize("request_bytes", [handshake(), GET % b"/"], ids=["upgrade", "plain"])
+
+
+@pytest.mark.parametrize("answer", ["no", AcceptConnection()], ids=["str", "consent"])
+@requests
+@subjects
+def test_process_request_returns_something_else(
+    subject: Subject, request_bytes: bytes, answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        subject.serving(process_request=lambda ws, head: answer) as server,
+        client_of(server.port, opened=False) as peer,
+    ):
+        peer.write(request_bytes)
+        assert peer.sock.recv(1 << 16).startswith(b"HTTP/1.1 500 ")
+        assert peer.is_cut_off()
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert (record.name, record.message) == ("wsproto_lite", "process_request failed")
+    assert f"process_request returned {answer!r}; it must be a RejectConnection or None" in str(record.exc_info)
+
+
+@requests
 @subjects
 def test_client_leaves_while_process_request_waits(subject: Subject, request_bytes: bytes) -> None:
     asked, go = threading.Event(), threading.Event()

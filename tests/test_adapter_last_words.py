@@ -128,6 +128,48 @@ def test_handler_that_awaits_the_end(subject: Subject, ending: Any, code: int) -
         assert peer.read_to_end() == [code]
 
 
+def wait_for_a_pong(ws: Any, sleep: Any) -> Steps:
+    yield ws.ping()
+
+
+def send_pongs(ws: Any, sleep: Any) -> Steps:
+    while True:
+        yield ws.pong()
+        yield sleep(PAUSE / 5)
+
+
+@endings
+@pytest.mark.parametrize("busy", [wait_for_a_pong, send_pongs])
+@pytest.mark.usefixtures("patient")
+@subjects
+def test_control_frames_of_another(subject: Subject, busy: Any, ending: Any, code: int) -> None:
+    """They are no answer, nor is waiting for one of them."""
+    is_over = threading.Event()
+
+    def other(ws: Any) -> Steps:
+        try:
+            yield from busy(ws, subject.sleep)
+        except ConnectionClosed:
+            is_over.set()
+
+    def script(ws: Any) -> Steps:
+        message = yield ws.recv()
+        while not ws.conn.is_ending:
+            yield subject.sleep(PAUSE)
+        kept = subject.start(other, ws)
+        yield subject.sleep(SHORT)
+        yield ws.send(message)
+        assert (yield from receive_all(ws)) == []
+        while not is_over.is_set():
+            yield subject.sleep(PAUSE)
+        del kept
+
+    with subject.serving(script) as server, client_of(server.port) as peer:
+        peer.write(peer.wsproto.send(TextMessage("last")) + ending(peer))
+        assert peer.read_to_end(answer=False) == ["last", code]
+    assert is_over.is_set()
+
+
 @endings
 @pytest.mark.parametrize("taken", [0, 1, 2])
 @servers
@@ -149,6 +191,24 @@ def test_handler_that_never_answers(
         peer.write(peer.wsproto.send(TextMessage("one")) + peer.wsproto.send(TextMessage("two")) + ending(peer))
         assert peer.read_to_end() == [code]
     assert received == ["one", "two"]
+
+
+@servers
+def test_answers_that_take_longer_than_the_end_waits(subject: ServerSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits as long as there is progress."""
+    set_answer_time(monkeypatch, 4 * SHORT)
+
+    def script(ws: Any) -> Steps:
+        for _ in range(4):
+            message = yield ws.recv()
+            yield subject.sleep(2 * SHORT)
+            yield ws.send(message)
+        assert (yield from receive_all(ws)) == []
+
+    with subject.serving(script) as server, client_of(server.port) as peer:
+        messages = [peer.wsproto.send(TextMessage(str(number))) for number in range(4)]
+        peer.write(b"".join(messages) + close(peer))
+        assert peer.read_to_end() == ["0", "1", "2", "3", 4001]
 
 
 @pytest.mark.usefixtures("patient")

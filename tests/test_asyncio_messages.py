@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 import websockets
 from aiohttp import web
-from asyncio_helpers import in_loop, peer_of, running, text, uri_of
+from asyncio_helpers import SHORT, in_loop, peer_of, running, text, uri_of
 from wsproto.events import CloseConnection, Request
 
 from wsproto_lite import LocalProtocolError, PerMessageDeflate, Settings
@@ -211,3 +211,35 @@ async def test_fast_reader_does_not_starve_others() -> None:
         assert [len(message) async for message in ws] == [64 << 10] * 200
     counting.cancel()
     assert turns > 100
+
+
+@in_loop
+async def test_ping_for_which_nobody_waits_any_more() -> None:
+    """Its payload may be used again, and nothing of it is kept."""
+    async with running(WebSocket.wait_closed) as server, peer_of(server):
+        (ws,) = server.connections
+        for _ in range(2):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(await ws.ping(b"the same"), SHORT / 10)
+        answers = [asyncio.ensure_future(await ws.ping()) for _ in range(100)]
+        for answer in answers:
+            answer.cancel()
+        await asyncio.wait(answers)
+        assert ws._pings.clear() == []
+
+
+@in_loop
+async def test_pings_cancelled_when_their_answer_comes() -> None:
+    """Before they can be forgotten."""
+    async with running(WebSocket.wait_closed) as server, peer_of(server):
+        (ws,) = server.connections
+        answered = await ws.ping(b"soon")
+        assert isinstance(answered, asyncio.Future)
+        answered.cancel()
+        ws.feed(b"\x8a\x84\0\0\0\0soon")
+        lost = await ws.ping(b"never")
+        assert isinstance(lost, asyncio.Future)
+        ws.abort()
+        lost.cancel()
+        await ws.wait_closed()
+        assert (answered.cancelled(), lost.cancelled()) == (True, True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
-from asyncio_helpers import SHORT, handshake, in_loop, peer_of, running, uri_of
+from adapter_faults import LIMIT
+from asyncio_helpers import SHORT, Peer, handshake, in_loop, peer_of, running, uri_of
 
 from wsproto_lite import ConnectionClosed, LocalProtocolError, State
-from wsproto_lite.adapters.asyncio import WebSocket, connect
+from wsproto_lite.adapters.asyncio import Server, WebSocket, connect
 from wsproto_lite.http11 import RequestHead
+
+PLAIN = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def hang(ws: WebSocket) -> None:
@@ -122,3 +126,40 @@ async def test_send_to_all() -> None:
     for ws in sockets:
         with pytest.raises(ConnectionClosed):
             await ws.recv()
+
+
+async def check_cut_off(server: Server, peer: Peer) -> None:
+    try:
+        assert await asyncio.wait_for(peer.is_cut_off(), LIMIT)
+    finally:
+        for ws in server.connections:
+            ws.abort()
+
+
+@in_loop
+async def test_shutdown_cancels_process_request() -> None:
+    asked = asyncio.Event()
+
+    async def process_request(ws: WebSocket, head: RequestHead) -> None:
+        asked.set()
+        await hang(ws)
+
+    kwargs: dict[str, Any] = {"process_request": process_request, "close_timeout": SHORT}
+    async with running(**kwargs) as server, peer_of(server, opened=False) as peer:
+        await peer.write(PLAIN)
+        await asked.wait()
+        server.close()
+        await check_cut_off(server, peer)
+
+
+@in_loop
+async def test_process_request_that_is_cancelled() -> None:
+    """The connection is cut, instead of waiting for an answer for ever."""
+
+    async def process_request(ws: WebSocket, head: RequestHead) -> None:
+        raise asyncio.CancelledError
+
+    kwargs: dict[str, Any] = {"process_request": process_request, "close_timeout": None}
+    async with running(**kwargs) as server, peer_of(server, opened=False) as peer:
+        await peer.write(PLAIN)
+        await check_cut_off(server, peer)

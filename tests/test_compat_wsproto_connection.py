@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import zlib
 
 import pytest
@@ -366,5 +367,6 @@ def test_the_events_of_the_original(seed: int) -> None:
                 connection.receive_data(data)
             # wsproto has an event without text for each piece that ends within a code point.
             events = [event for event in connection.events() if getattr(event, "data", "a") or event.frame_finished]
-            seen[id(connection)] += map(repr, events)
+            # What is a bytearray in wsproto 1.2, the last for Python 3.9, is bytes in 1.3.
+            seen[id(connection)] += [re.sub(r"bytearray\((.*?)\)", r"\1", repr(event)) for event in events]
     assert seen[id(ours)] == seen[id(theirs)]

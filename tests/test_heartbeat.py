@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from helpers import (
@@ -270,3 +271,14 @@ def test_timeouts_are_positive(name: str, value: object) -> None:
     """Nought would be a busy loop, not a way to switch off."""
     with pytest.raises(LocalProtocolError, match=f"{name} is .*; it is a positive number of seconds or None"):
         Heartbeat(connect(SERVER), START, **{name: value})
+
+
+@pytest.mark.parametrize("now", [math.nan, math.inf, -math.inf, None, True, "10", b"1"], ids=repr)
+def test_time_is_a_number(now: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r"now is .*; it is a number of seconds"):
+        Heartbeat(connect(SERVER), now)
+    heartbeat = Heartbeat(connect(SERVER), START)
+    before = heartbeat.deadline()
+    with pytest.raises(LocalProtocolError, match=r"now is .*; it is a number of seconds"):
+        heartbeat.tick(now)
+    assert heartbeat.deadline() == before

@@ -118,6 +118,23 @@ async def test_stream_and_listeners_of_another_kind() -> None:
         server.close()
 
 
+@pytest.mark.parametrize("call", [WebSocket.recv, WebSocket.ping, lambda ws: ws.send("too late")])
+@in_trio
+async def test_stream_that_its_user_closes(call: Callable[[WebSocket], Any]) -> None:
+    """It is lost like one that the peer has broken; no nursery wraps what that raises."""
+
+    async def talk(stream: trio.SocketStream) -> None:
+        async with connect("ws://localhost/", stream=stream) as ws:
+            await stream.aclose()
+            while True:
+                await call(ws)
+
+    async with running() as server:
+        with pytest.raises(ConnectionClosed) as caught:
+            await talk(await trio.open_tcp_stream("127.0.0.1", server.sockets[0].getsockname()[1]))
+    assert (caught.value.close_info.sent, caught.value.close_info.received) == (None, None)
+
+
 def test_deadlines_of_a_virtual_clock() -> None:
     """Hours pass in no time: what counts is trio's clock."""
 

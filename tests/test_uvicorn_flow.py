@@ -24,7 +24,6 @@ from uvicorn_helpers import (
 )
 from wsproto.events import Ping, Pong
 
-from wsproto_lite import LocalProtocolError
 from wsproto_lite.adapters._uvicorn_config import CLOSE_TIMEOUT, HEAD_SIZE, read_options
 from wsproto_lite.adapters.asyncio import connect
 
@@ -82,8 +81,8 @@ def test_sizes() -> None:
     assert options.settings.max_header_size == HEAD_SIZE
     options = read_options(config(ws_max_size=9, ws_max_queue=8, h11_max_incomplete_event_size=7))
     assert (options.settings.max_message_size, options.max_queue, options.settings.max_header_size) == (9, 8, 7)
-    with pytest.raises(LocalProtocolError, match="max_queue is 0"):
-        read_options(config(ws_max_queue=0))
+    options = read_options(config(ws_max_size=0, ws_max_queue=-1))
+    assert (options.settings.max_message_size, options.max_queue) == (1, 1), "uvicorn starts with these, too"
 
 
 @in_loop

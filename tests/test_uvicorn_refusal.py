@@ -24,6 +24,12 @@ from wsproto_lite.adapters.asyncio import connect
 CLOSE = {"type": "websocket.close"}
 START = {"type": "websocket.http.response.start", "status": 404, "headers": [(b"x-one", b"1")]}
 BODY = {"type": "websocket.http.response.body"}
+HOP_BY_HOP = [
+    (b"Transfer-Encoding", b"chunked"),
+    (b"connection", b"keep-alive"),
+    (b"keep-alive", b"max=9"),
+    (b"x-one", b"1"),
+]
 LOST = {"type": "websocket.disconnect", "code": 1006}
 
 
@@ -52,8 +58,9 @@ def sending(*messages: Message) -> Any:
             b"no",
         ),
         ([{"type": START["type"], "status": 204}, BODY], b"204 No Content", b"connection: close", b""),
+        ([{**START, "headers": HOP_BY_HOP}, {**BODY, "body": b"no"}], b"404 Not Found", b"x-one: 1", b"no"),
     ],
-    ids=["close", "no body", "body", "body in parts", "no headers"],
+    ids=["close", "no body", "body", "body in parts", "no headers", "headers of another connection"],
 )
 @in_loop
 async def test_application_refuses(

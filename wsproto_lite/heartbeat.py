@@ -16,13 +16,15 @@ from .events import Event
 class Heartbeat:
     """Timers for a connection, without a clock: the caller has one, of any origin, that only goes forward.
 
-    All times are in seconds; None switches a timeout off. Raises LocalProtocolError for one that is not positive.
+    All times are in seconds; None switches a timeout off. Raises LocalProtocolError for a timeout that is not positive,
+    and for a time that is no number.
 
     now: the time, here and in `tick`.
     open_timeout: from here until the connection is open, a server's own answer included.
     ping_interval: between Pings, while the connection is open and no Ping is unanswered.
     ping_timeout: from a Ping to its Pong. Any byte that comes begins it anew: a large frame under way is life, too. So
-        is what has come and waits in the connection for the caller, see its `has_pending`.
+        is what has come and waits in the connection for the caller, see its `has_pending`, or in the transport, see
+        `tick`. Then there are further Pings, as who writes to a peer that is gone learns of it.
     close_timeout: from the first tick that finds the connection closing until should_close.
 
     Wait for input until deadline(), which may change whenever the connection does. Feed what has come to the connection
@@ -58,6 +60,7 @@ class Heartbeat:
         ping_timeout: float | None = 20.0,
         close_timeout: float | None = 10.0,
     ) -> None:
+        _check_time(now)
         _check("open_timeout", open_timeout)
         _check("ping_interval", ping_interval)
         _check("ping_timeout", ping_timeout)
@@ -93,19 +96,21 @@ class Heartbeat:
         # When the closing began is not known yet; the tick that finds it says so.
         return self._now if self._close_deadline is None else self._close_deadline
 
-    def tick(self, now: float) -> list[Event]:
+    def tick(self, now: float, *, is_reading: bool = True) -> list[Event]:
         """Do what is due, and return the last event if that ends the connection. deadline() then is after `now`.
 
+        `is_reading` is False where the caller hasn't read for a time since the last tick: a Pong may lie unread.
         A Ping, or the Close after a Pong that did not come (code 1011), is in data_to_send(). When the handshake takes
         too long, and when the peer does not close, the last event has code 1006 and should_close is set.
         """
+        _check_time(now)
         previous, self._now = self._now, now
         conn = self._connection
         events: list[Event] = []
         if conn.state is State.CONNECTING:
             events = self._tick_opening(now)
         elif conn.state is State.OPEN:
-            events = self._tick_open(now, previous)
+            events = self._tick_open(now, previous, is_reading)
         # Not an else: a Pong that did not come begins the closing.
         if conn.state not in (State.CONNECTING, State.OPEN) and not conn.should_close:
             events += self._tick_closing(now)
@@ -116,7 +121,7 @@ class Heartbeat:
             return []
         return self._give_up("the opening handshake took too long")
 
-    def _tick_open(self, now: float, previous: float) -> list[Event]:
+    def _tick_open(self, now: float, previous: float, is_reading: bool) -> list[Event]:
         if self._next_ping is None:
             self._next_ping = _after(previous, self._ping_interval)
         conn = self._connection
@@ -127,10 +132,15 @@ class Heartbeat:
             if conn.last_pong == payload:
                 self.latency = now - sent_at
         if self._pong_deadline is not None:
-            # What is held back may be the Pong, or the peer's Close: then it is the caller who is slow.
-            if conn.bytes_received != self._received or conn.has_pending:
+            is_late = now >= self._pong_deadline
+            # What is held back or unread may be the Pong, or the peer's Close: then it is the caller who is slow.
+            is_ours = conn.has_pending or not is_reading
+            if is_late and is_ours:
+                # Who writes to a peer that is gone learns of it.
+                self._send_ping(now)
+            elif is_ours or conn.bytes_received != self._received:
                 self._pong_deadline = _after(now, self._ping_timeout)
-            elif now >= self._pong_deadline:
+            elif is_late:
                 text = f"keepalive ping timeout: nothing came for {self._ping_timeout} seconds after a ping"
                 return conn.fail(RemoteProtocolError(text, CloseCode.INTERNAL_ERROR))
         elif self._next_ping is not None and now >= self._next_ping:
@@ -162,8 +172,16 @@ def _after(now: float, seconds: float | None) -> float | None:
     return None if seconds is None else now + seconds
 
 
+def _check_time(now: float) -> None:
+    if not (_is_number(now) and -math.inf < now < math.inf):
+        raise LocalProtocolError(f"now is {now!r}; it is a number of seconds")
+
+
 def _check(name: str, seconds: float | None) -> None:
-    # Written so that a NaN does not pass.
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if seconds is not None and not (is_number and 0 < seconds < math.inf):
+    if seconds is not None and not (_is_number(seconds) and 0 < seconds < math.inf):
         raise LocalProtocolError(f"{name} is {seconds!r}; it is a positive number of seconds or None")
+
+
+def _is_number(seconds: float) -> bool:
+    # A NaN is one; comparisons let none pass.
+    return isinstance(seconds, (int, float)) and not isinstance(seconds, bool)

@@ -112,13 +112,19 @@ class connect:
 
     async def _connect(self) -> WebSocket:
         websocket = self._websocket_class(self._request, self._options)
+        # Not wait_for(): before Python 3.12 it forgets a cancellation that comes when what it waits for is done.
+        opening = websocket.loop.create_task(self._open(websocket))
         try:
-            await asyncio.wait_for(self._open(websocket), self._open_timeout)
-        except asyncio.TimeoutError:
-            await websocket.abandon()
-            raise TimeoutError(f"connecting took longer than {self._open_timeout} s") from None
+            await asyncio.wait([opening], timeout=self._open_timeout)
+            if not opening.done():
+                raise TimeoutError(f"connecting took longer than {self._open_timeout} s")
+            opening.result()
         except BaseException:
-            await websocket.abandon()
+            opening.cancel()
+            try:
+                await asyncio.gather(opening, return_exceptions=True)
+            finally:
+                await websocket.abandon()
             raise
         return websocket
 

@@ -163,7 +163,6 @@ class Link(asyncio.BufferedProtocol, ABC):
 
     def write(self, data: bytes) -> None:
         """Write what Connection.send has returned: at once if it is likely to be all, else with what follows."""
-        self._is_answering = False
         if self._is_fresh and not self._output and not self.waiting() and not self._is_holding:
             # A single answer to a single message. Another run of _work would add a tenth to what an echo costs.
             self._is_fresh = False
@@ -211,7 +210,9 @@ class Link(asyncio.BufferedProtocol, ABC):
             finally:
                 self._writers.remove(writer)
         if self._transport is None:
-            raise ConnectionClosed(f"the connection is lost: {self.conn.close_info.cause}", self.conn.close_info)
+            info = self.conn.close_info
+            # The core doesn't know while messages are held back in it.
+            raise ConnectionClosed(f"the connection is lost: {info.cause or 'messages are yet to be taken'}", info)
 
     def _wake_writers(self) -> None:
         for writer in self._writers:
@@ -250,32 +251,37 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._throttle()
         holds_input = self._holds_input()
         self._is_holding = holds_input or not self._is_reading
-        if holds_input and self._patience is None and self._is_waiting_for_user():
-            self._patience = self.loop.call_later(ANSWER_TIME, self._lose_patience, self.waiting())
+        may_wait = conn.is_ending or self._is_eof_due or self._is_answering
+        if holds_input and may_wait and self._patience is None and self._transport is not None:
+            self._patience = self.loop.call_later(ANSWER_TIME, self._lose_patience)
         if conn.should_shutdown or conn.should_close:
             self._shut_down()
 
     def _holds_input(self) -> bool:
         return self._is_eof_due or self.conn.has_pending
 
-    def _is_waiting_for_user(self) -> bool:
-        """Tell whether something is held back that will not be for ever."""
-        conn = self.conn
-        is_end = conn.is_ending or (self._is_eof_due and not conn.has_pending)
-        return is_end or (self._is_answering and conn.has_pending)
-
-    def _lose_patience(self, waiting: int) -> None:
+    def _lose_patience(self) -> None:
+        """Go on, as the user has neither taken nor answered anything for a time."""
         self._patience = None
-        if self._is_waiting_for_user() and self.waiting() == waiting:
-            self._is_answering = False
+        self._is_answering = False
+        if self.conn.is_ending or not self.conn.has_pending:
             self._is_overdue = True
+        elif self._is_eof_due:
+            self.abort()  # what came compressed is held back, the end behind it, and nobody takes it
+        self.schedule()
+
+    def make_progress(self) -> None:
+        """Take note that while input was held back a message was taken or answered."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self.schedule()
 
     def come_back(self) -> None:
-        """Take note that the last message, if it was to be answered, is."""
+        """Take note that the last message that was taken, if it was to be answered, is."""
         self._is_answering = False
         if self._is_holding:
-            self.schedule()
+            self.make_progress()
 
     def _throttle(self) -> None:
         """Read as long as the user keeps up. When the connection is closing all is read, for nothing is kept."""
@@ -322,13 +328,9 @@ class Link(asyncio.BufferedProtocol, ABC):
 
     def tick(self) -> None:
         """Let the heartbeat do what is due: at its deadline, and when the state has changed or a Pong has come."""
-        if self._has_throttled and self.conn.state is OPEN:
-            # What the peer has sent may lie unread, Pongs included: the silence is ours.
-            self._has_throttled = not self._is_reading
-            delay = self._timeouts.ping_timeout or self._timeouts.ping_interval
-            self._set_timer(None if delay is None else self.loop.time() + delay)
-            return
-        self.take(self._heartbeat.tick(self.loop.time()))
+        is_reading = not self._has_throttled
+        self._has_throttled = not self._is_reading
+        self.take(self._heartbeat.tick(self.loop.time(), is_reading=is_reading))
         self.schedule()
         self._set_timer(self._heartbeat.deadline())
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Callable, Union
 
+from ..closing import encode_close
 from ..constants import SERVER, CloseCode
 from ..events import AcceptConnection, Event, RejectConnection, Request
 from ..http11 import RequestHead
@@ -96,6 +97,7 @@ class Server:
 
         Raises LocalProtocolError for a code or reason that can't be sent.
         """
+        encode_close(code, reason)
         for websocket in list(self.connections):
             assert isinstance(websocket, ServerWebSocket)
             websocket.go_away(code, reason)
@@ -184,6 +186,10 @@ class Server:
         await websocket.close(code)
 
     async def _answer(self, websocket: ServerWebSocket) -> None:
-        await self._service.has_refused(websocket)
+        try:
+            await self._service.has_refused(websocket)
+        except BaseException:
+            websocket.abort()
+            raise
         websocket.holds_refusal = False
         websocket.schedule()

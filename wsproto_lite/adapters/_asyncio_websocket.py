@@ -67,10 +67,12 @@ class WebSocket(Link, Facts):
             self._take_pong(event)
         elif isinstance(event, (CloseConnection, RejectConnection)):
             self._ending = event
-            for answered in self._pings.clear():
-                if not answered.done():
-                    answered.set_exception(self._closed())
-                    answered.exception()  # else it is logged when nobody awaits it
+            self._fail_pings()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # The last event may have to wait until messages before it are taken, a Pong doesn't.
+        self._fail_pings()
 
     def is_full(self) -> bool:
         return len(self._messages) > (self._max_queue if self._is_reading else self._max_queue // 4)
@@ -90,11 +92,15 @@ class WebSocket(Link, Facts):
             await self.wait_writable()
         self._check_not_closing()
         self.write(self.conn.send(to_event(message, text=text)))
+        self._is_answering = False
+        if self._is_holding:
+            self.make_progress()
 
     def send_now(self, event: Message, frame: bytes | None) -> None:
         """Send a message without waiting, as `frame` if it is encoded already. For `broadcast`."""
         if not self.is_ended():
             self.write(self.conn.send(event) if frame is None else frame)
+            self.come_back()
 
     def _check_not_closing(self) -> None:
         if self.conn.state is LOCAL_CLOSING:
@@ -114,7 +120,7 @@ class WebSocket(Link, Facts):
         message = self._messages.popleft()
         self._is_answering = True
         if self._is_holding:
-            self.schedule()
+            self.make_progress()
         return message
 
     def __aiter__(self) -> WebSocket:
@@ -147,13 +153,13 @@ class WebSocket(Link, Facts):
         """
         if self._is_paused:
             await self.wait_writable()
-        if payload is None:
-            payload = self.conn.settings.random_bytes(8)
-        self._pings.check(payload)
+        sent = self._pings.check(self.conn.settings.random_bytes(8) if payload is None else payload)
         self._check_not_closing()
-        self.put(Ping(payload))
+        self.put(Ping(sent))
         answered: asyncio.Future[float] = self.loop.create_future()
-        self._pings.add(payload, answered, self.loop.time())
+        self._pings.add(sent, answered, self.loop.time())
+        # The payload is free again when nobody waits any more.
+        answered.add_done_callback(lambda done: self._pings.forget(sent) if done.cancelled() else None)
         return answered
 
     async def pong(self, payload: bytes = b"") -> None:
@@ -167,6 +173,12 @@ class WebSocket(Link, Facts):
         for answered, seconds in self._pings.answer(event.payload, self.loop.time()):
             if not answered.done():
                 answered.set_result(seconds)
+
+    def _fail_pings(self) -> None:
+        for answered in self._pings.clear():
+            if not answered.done():
+                answered.set_exception(self._closed())
+                answered.exception()  # else it is logged when nobody awaits it
 
     # ---- the end ----
 

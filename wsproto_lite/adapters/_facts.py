@@ -93,4 +93,6 @@ class Facts:
 
     def _closed(self) -> ConnectionClosed:
         info = self.conn.close_info
-        return ConnectionClosed(f"the connection is closing or closed: {info.cause}", info)
+        # The core doesn't know that the transport is lost while messages are held back in it.
+        cause = info.cause or "the transport is lost"
+        return ConnectionClosed(f"the connection is closing or closed: {cause}", info)

@@ -17,10 +17,14 @@ class Pings(Generic[Waiter]):
     def __init__(self) -> None:
         self._sent: dict[bytes, tuple[Waiter, float]] = {}
 
-    def check(self, payload: bytes) -> None:
-        """Raise LocalProtocolError for a payload by which a Pong could not be told from another."""
+    def check(self, payload: bytes) -> bytes:
+        """Return the payload as bytes. Raises LocalProtocolError if a Pong could not be told from another by it."""
+        if not isinstance(payload, (bytes, bytearray, memoryview)):
+            raise LocalProtocolError(f"payload is {type(payload).__name__}; it must be bytes, bytearray or memoryview")
+        payload = bytes(payload)
         if payload in self._sent:
             raise LocalProtocolError(f"a ping with payload {payload!r} is on its way already")
+        return payload
 
     def add(self, payload: bytes, waiter: Waiter, now: float) -> None:
         """Take note of a Ping that is sent now."""

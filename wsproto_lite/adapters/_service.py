@@ -55,13 +55,20 @@ class Service(NamedTuple):
                 answer = await answer
             if answer is None:
                 return False
-            websocket.refuse(answer)
+            websocket.refuse(check_answer(answer))
         except ConnectionClosed:
             pass
         except Exception:
             logger.exception("process_request failed")
             websocket.refuse(RejectConnection(500))
         return True
+
+
+def check_answer(answer: object) -> RejectConnection:
+    """Raise TypeError for what process_request may not return."""
+    if not isinstance(answer, RejectConnection):
+        raise TypeError(f"process_request returned {answer!r}; it must be a RejectConnection or None")
+    return answer
 
 
 def code_after(failure: Exception, websocket: Endable) -> CloseCode:

@@ -164,8 +164,7 @@ class Session(Facts, ABC):
             else:
                 self._is_eof_due = False
                 self._take(conn.receive_eof())
-        is_end_held = conn.is_ending or (self._is_eof_due and not conn.has_pending)
-        if not is_end_held and not (self._is_answering and conn.has_pending):
+        if not (self._holds_input() and (conn.is_ending or self._is_eof_due or self._is_answering)):
             self._held_until = None
         elif self._held_until is None:
             self._held_until = self._clock() + ANSWER_TIME
@@ -244,26 +243,27 @@ class Session(Facts, ABC):
 
     def _expire(self) -> bool:
         """Do what is due at the deadline, if it has passed, and tell whether to give the transport up."""
+        conn = self.conn
         now = self._clock()
         if self._held_until is not None and self._held_until <= now:
+            self._held_until = None
             self._is_answering = False
-            self._is_overdue = True
+            if conn.is_ending or not conn.has_pending:
+                self._is_overdue = True
+            elif self._is_eof_due:
+                return True  # what came compressed is held back, the end behind it, and nobody takes it
             self._advance()
         if self._timer_deadline is None or now < self._timer_deadline:
             return False
         if self._cut is None:
             self._tick()
             self._advance()
-        return self.conn.should_close
+        return conn.should_close
 
     def _tick(self) -> None:
-        if self._has_throttled and self.conn.state is OPEN:
-            # What the peer has sent may lie unread, Pongs included: the silence is ours.
-            self._has_throttled = not self._wants_input
-            delay = self._timeouts.ping_timeout or self._timeouts.ping_interval
-            self._timer_deadline = None if delay is None else self._clock() + delay
-            return
-        self._take(self._heartbeat.tick(self._clock()))
+        is_reading = not self._has_throttled
+        self._has_throttled = not self._wants_input
+        self._take(self._heartbeat.tick(self._clock(), is_reading=is_reading))
         self._timer_deadline = self._heartbeat.deadline()
 
     # ---- what a user does, but for the waiting ----
@@ -303,7 +303,7 @@ class Session(Facts, ABC):
         self._check_can_send()
         if payload is None:
             payload = self.conn.settings.random_bytes(8)
-        self._pings.check(payload)
+        payload = self._pings.check(payload)
         self._put(Ping(payload))
         answer = Answer()
         self._pings.add(payload, answer, self._clock())
@@ -311,8 +311,7 @@ class Session(Facts, ABC):
 
     def _is_answered(self, answer: Answer) -> bool:
         """Tell whether there is no need to wait for a Pong. Raises ConnectionClosed when there will be none."""
-        self._come_back()
-        if answer.latency is None and self._ending is not None:
+        if answer.latency is None and (self._ending is not None or self._is_lost):
             raise self._closed()
         return answer.latency is not None
 

@@ -16,13 +16,14 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Callable, Union
 
+from ..closing import encode_close
 from ..constants import SERVER, CloseCode
 from ..errors import ConnectionClosed
 from ..events import Headers, RejectConnection
 from ..http11 import RequestHead
 from ..settings import Settings
 from ._options import MAX_QUEUE, Options, Timeouts, make_options
-from ._service import Service, code_after, logger
+from ._service import Service, check_answer, code_after, logger
 from ._sockets import close_all, listen_on, listen_on_path
 from ._threads_poll import READ, Poller
 from ._threads_websocket import WebSocket
@@ -130,6 +131,7 @@ class Server:
 
         Raises LocalProtocolError for a code or reason that can't be sent.
         """
+        encode_close(code, reason)
         for websocket in self.connections:
             websocket.go_away(code, reason)
         with self._changed:
@@ -283,7 +285,7 @@ class Server:
             answer = self._service.process_request(websocket, head)
             if answer is None:
                 return False
-            websocket.refuse(answer)
+            websocket.refuse(check_answer(answer))
         except ConnectionClosed:
             pass
         except Exception:

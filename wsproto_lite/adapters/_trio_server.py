@@ -12,6 +12,7 @@ from typing import Any, Callable, Union
 
 import trio
 
+from ..closing import encode_close
 from ..constants import SERVER, CloseCode
 from ..events import Headers, RejectConnection
 from ..http11 import RequestHead
@@ -104,6 +105,7 @@ class Server:
 
         Raises LocalProtocolError for a code or reason that can't be sent.
         """
+        encode_close(code, reason)
         for websocket in list(self.connections):
             websocket.go_away(code, reason)
         self._accepting.cancel()

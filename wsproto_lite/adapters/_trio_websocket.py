@@ -18,6 +18,9 @@ from ._facts import Data, Sendable, to_event
 from ._options import READ_SIZE, WRITE_SIZE, Options
 from ._session import Session
 
+STREAM_ERRORS = (trio.BrokenResourceError, trio.ClosedResourceError)
+"""What a stream raises that the peer has broken, or that a user who made it has closed."""
+
 
 class WebSocket(Session):
     """A WebSocket over trio. Made by `connect` and `serve`, which close it, too.
@@ -62,7 +65,7 @@ class WebSocket(Session):
             await self._wait_until(lambda: self._wants_input)
             try:
                 self._receive(bytes(await self._stream.receive_some(READ_SIZE)))
-            except trio.BrokenResourceError:
+            except STREAM_ERRORS:
                 self._lose()
 
     async def _write(self) -> None:
@@ -84,7 +87,7 @@ class WebSocket(Session):
                     await cast(trio.abc.HalfCloseableStream, self._stream).send_eof()
                 else:
                     await self._changed.park()
-        except trio.BrokenResourceError:
+        except STREAM_ERRORS:
             self._lose()
 
     async def _keep_time(self) -> None:

@@ -31,6 +31,9 @@ SHUTDOWN_TIMEOUT = 1.0
 input is under way may be reset before it has read why; but a server mustn't end late because of clients that are gone.
 """
 
+HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding"))
+"""Headers of a refusal that are about how it travels, of which the application knows nothing."""
+
 HEAD_SIZE = 64 << 10
 """Bytes of a request's head if uvicorn has no limit of its own. It has read the head before we see it."""
 
@@ -53,16 +56,23 @@ def complaint(kind: str, expected: Iterable[str]) -> str:
 
 
 def read_options(config: Config, close_timeout: float | None = CLOSE_TIMEOUT) -> Options:
-    """Give what a connection is made with. To uvicorn a ping interval or timeout of 0 means none."""
+    """Give what a connection is made with, also for options with which uvicorn starts though they make little sense.
+
+    To uvicorn a ping interval or timeout of 0 means none.
+    """
     return _cached_options(
-        config.ws_max_size,
-        config.ws_max_queue,
-        config.ws_ping_interval or None,
-        config.ws_ping_timeout or None,
+        max(1, config.ws_max_size),
+        max(1, config.ws_max_queue),
+        _seconds(config.ws_ping_interval),
+        _seconds(config.ws_ping_timeout),
         close_timeout,
         config.ws_per_message_deflate,
         config.h11_max_incomplete_event_size or HEAD_SIZE,
     )
+
+
+def _seconds(timeout: float | None) -> float | None:
+    return timeout if timeout is not None and timeout > 0 else None
 
 
 @lru_cache(maxsize=16)

@@ -33,7 +33,16 @@ from ..events import (
 )
 from ._asyncio_link import Link
 from ._options import WRITE_SIZE
-from ._uvicorn_config import CLOSE_TIMEOUT, SHUTDOWN_TIMEOUT, Message, Phase, complaint, make_scope, read_options
+from ._uvicorn_config import (
+    CLOSE_TIMEOUT,
+    HOP_BY_HOP,
+    SHUTDOWN_TIMEOUT,
+    Message,
+    Phase,
+    complaint,
+    make_scope,
+    read_options,
+)
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -57,6 +66,7 @@ class WebSocketProtocol(Link):
         "_ending",
         "_has_input",
         "_is_told",
+        "_max_queue",
         "_messages",
         "_phase",
         "_refusal",
@@ -78,6 +88,7 @@ class WebSocketProtocol(Link):
         self._scope: Message = {}
         self._phase = Phase.ASKED
         self._is_told = False  # that there is a connection
+        self._max_queue = max(1, config.ws_max_queue)
         self._messages: deque[Message] = deque()
         self._ending: Message | None = None  # what it is told when there are no more messages
         self._has_input = asyncio.Event()
@@ -122,7 +133,7 @@ class WebSocketProtocol(Link):
                 self.schedule()
             elif self._ending is None:
                 self._messages.append({"type": "websocket.receive", kind: cast(Any, event).data})
-        if len(self._messages) > self._config.ws_max_queue:
+        if len(self._messages) > self._max_queue:
             self.schedule()
         self._has_input.set()
 
@@ -141,8 +152,7 @@ class WebSocketProtocol(Link):
         return len(self._messages)
 
     def is_full(self) -> bool:
-        limit = self._config.ws_max_queue
-        return len(self._messages) > (limit if self._is_reading else limit // 4)
+        return len(self._messages) > (self._max_queue if self._is_reading else self._max_queue // 4)
 
     def _end(self, code: int, reason: str | None = None) -> None:
         """Take note of how the connection ends, if that isn't known."""
@@ -212,7 +222,7 @@ class WebSocketProtocol(Link):
         message = self._messages.popleft()
         self._is_answering = True
         if self._is_holding:
-            self.schedule()
+            self.make_progress()
         return message
 
     # ---- what it sends ----
@@ -237,7 +247,7 @@ class WebSocketProtocol(Link):
 
     def _accept(self, message: Message) -> None:
         headers = [*self._default_headers(), *message.get("headers", ())]
-        self.put(AcceptConnection(message.get("subprotocol"), headers))
+        self.put(AcceptConnection(message.get("subprotocol") or None, headers))
         self._phase = Phase.ACCEPTED
         self._log("[accepted]")
 
@@ -247,9 +257,12 @@ class WebSocketProtocol(Link):
             self.write(self.conn.send(TextMessage(message.get("text"))))  # type: ignore[arg-type]  # the core checks
         else:
             self.write(self.conn.send(BytesMessage(data)))
+        self.come_back()
 
     def _close(self, message: Message) -> None:
         code, reason = message.get("code", CloseCode.NORMAL_CLOSURE), message.get("reason") or ""
+        if code is None:
+            code = CloseCode.NO_STATUS_RCVD
         self.put(CloseConnection(code, reason))
         self._phase = Phase.DONE
         self._end(code, reason)
@@ -263,7 +276,8 @@ class WebSocketProtocol(Link):
         if not 200 <= status <= 599:
             raise RuntimeError(f"Invalid HTTP status code '{status}' in response.")
         self._log(str(status))
-        self._refusal = RejectConnection(status, [*self._default_headers(), *message.get("headers", ())])
+        headers = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in HOP_BY_HOP]
+        self._refusal = RejectConnection(status, [*self._default_headers(), *headers])
         self._phase = Phase.REFUSING
 
     def _continue_refusal(self, message: Message) -> None:
