@@ -19,6 +19,7 @@ from wsproto_lite.codec import (
     BEGIN,
     CHUNK,
     END,
+    NO_RECORDS,
     UTF8_INVALID,
     UTF8_START,
     Body,
@@ -131,6 +132,10 @@ class TestDecode:
             [(END | FIN | BINARY, b"e")],
         ]
 
+    def test_before_the_first_chunk(self) -> None:
+        one = decoder()
+        assert (one.records, one.stopped, one.fault()) == (NO_RECORDS, False, None)
+
     def test_nothing(self) -> None:
         one = decoder()
         assert one.decode(b"", 0) is None
@@ -145,10 +150,11 @@ class TestDecode:
         assert one.decode(second, len(second)) is None
         assert pieces(one) == [(BEGIN | END | FIN | TEXT, b"b")]
 
-    @pytest.mark.parametrize("coalesce", [False, True])
-    def test_fragments_in_a_chunk(self, coalesce: bool) -> None:
+    @pytest.mark.parametrize("asked", [{}, {"coalesce": False}, {"coalesce": True}], ids=["unasked", "no", "yes"])
+    def test_fragments_in_a_chunk(self, asked: dict[str, bool]) -> None:
+        """They come one by one unless it is asked that they come as one."""
         data = slow_codec.frame(TEXT, b"a") + slow_codec.frame(FIN | CONTINUATION, b"b")
-        one = decoder(coalesce=coalesce)
+        one, coalesce = decoder(**asked), asked.get("coalesce", False)
         assert one.decode(data, len(data)) == ("ab" if coalesce else None)
         separate = [(BEGIN | END | TEXT, b"a"), (BEGIN | END | FIN | CONTINUATION, b"b")]
         assert pieces(one) == ([] if coalesce else separate)
@@ -286,6 +292,13 @@ class TestFaults:
         assert max_encoded_size(limit) == encoded
 
 
+def payload_under_way() -> Decoder:
+    """Give a decoder that has read the header of a large frame."""
+    one, header = decoder(), slow_codec.header(FIN | BINARY, 1 << 20)
+    one.decode(header, len(header))
+    return one
+
+
 class TestBulk:
     """A large frame's payload goes straight into its message."""
 
@@ -309,6 +322,32 @@ class TestBulk:
             assert one.decode_payload(b"???"[:start] + chunk, start, len(chunk), body) is None
         assert (one.remaining(), body.size) == (0, 6 + len(payload))
         assert body.take() == b"before" + payload
+
+    @needs_address
+    @pytest.mark.parametrize(
+        ("before", "size", "in_place"),
+        [
+            (0, CHUNK, False),
+            (0, CHUNK + 1, True),
+            (codec._IN_PLACE - 1, 1, False),
+            (codec._IN_PLACE, 1, True),
+        ],
+        ids=["chunk", "more than a chunk", "end of a message", "end of a large message"],
+    )
+    def test_place(self, before: int, size: int, in_place: bool) -> None:
+        """Decoded to where it stays is what is large, or belongs to what is large: room was made for that."""
+        one, body = payload_under_way(), Body(bytes(before))
+        assert one.decode_payload(b"x" * size, 0, size, body) is None
+        assert (body._capacity > 0) is in_place
+        assert body.take() == bytes(before) + b"x" * size
+
+    def test_place_without_an_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then there is no room in a body to decode to: PyPy refuses a pointer to it."""
+        monkeypatch.setattr(codec, "_BODY_HAS_ADDRESS", False)
+        one, body = payload_under_way(), Body()
+        assert one.decode_payload(b"x" * (CHUNK + 1), 0, CHUNK + 1, body) is None
+        assert body._capacity == 0
+        assert body.take() == b"x" * (CHUNK + 1)
 
     @pytest.mark.parametrize("first", [FIN | TEXT, FIN | BINARY])
     @pytest.mark.parametrize("size", [CHUNK, CHUNK + 1, 200_001, 256 << 10, (256 << 10) + 1])
@@ -413,12 +452,33 @@ class TestBody:
         assert rooms == [(20, 20), (25, 40), (40, 40), (50, 80), (65, 80), (100, 100), (101, 101)]
 
     @needs_address
+    def test_room_for_one_byte(self) -> None:
+        body = Body()
+        codec.ffi.memmove(body.make_room(1), b"x", 1)
+        assert body.take() == b"x"
+
+    @needs_address
     @pytest.mark.parametrize("way", ["append", "room"])
     def test_first_piece_is_let_go(self, way: str) -> None:
         """It is in the buffer then, and not kept beside it."""
         body = Body(b"first")
         body.append(b"x") if way == "append" else body.make_room(1)
         assert body._first == b""
+
+
+class TestPlatform:
+    """Which memory C is given when it is given bytes: the shorter ways depend on it."""
+
+    def test_bytes_themselves(self) -> None:
+        """PyPy may give C a copy."""
+        assert (codec._LONGEST_IN_PLACE > 0) is (codec._LONGEST_COPY > 0) is (sys.implementation.name == "cpython")
+
+    @needs_bytes_as_they_are
+    @pytest.mark.parametrize(("size", "count"), [(0, 0), (0xFFFF, 0), (0x10000, 1)])
+    def test_no_buffer_is_made_for_what_is_masked_in_place(self, size: int, count: int) -> None:
+        codec._free_output.clear()
+        encode_frame(FIN | BINARY, bytes(size), KEY)
+        assert len(codec._free_output) == count
 
 
 @pytest.mark.usefixtures("buffers", "masks_in_place")

@@ -251,8 +251,8 @@ class TestClosing:
     @both_roles
     def test_our_own_words_are_printable_too(self, role: Role) -> None:
         conn = connect(role)
-        conn.send(CloseConnection(1001, "a\nb"))
-        assert conn.close_info.cause == r"closed 1001 by us: a\nb"
+        conn.send(CloseConnection(1001, "a\nb\\c"))
+        assert conn.close_info.cause == r"closed 1001 by us: a\nb\c"
 
     @both_roles
     def test_failure_during_the_handshake_sends_nothing(self, role: Role) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from handshake_samples import CLOSE, KEY, SETTINGS, UPGRADE, connect, status, up
 from wsproto_lite.errors import LocalProtocolError
 from wsproto_lite.events import AcceptConnection, RejectConnection, Request
 from wsproto_lite.handshake import accept, accept_key, check_request, generate_key
+from wsproto_lite.handshake_shared import check_http
 from wsproto_lite.settings import Settings
 
 
@@ -31,6 +36,41 @@ def test_example_of_the_rfc() -> None:
 
 def test_key_conversion() -> None:
     assert accept_key(KEY) == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+ONLY_FIPS = """
+openssl_conf = settings
+[settings]
+alg_section = algorithms
+[algorithms]
+default_properties = fips=yes
+"""
+
+CONVERT_WITHOUT_SHA1 = f"""
+import hashlib
+from wsproto_lite.handshake import accept_key
+try:
+    hashlib.sha1(b"")
+except ValueError:
+    print(accept_key({KEY!r}).decode())
+"""
+
+
+def test_key_conversion_where_sha1_is_forbidden(tmp_path: Path) -> None:
+    """RFC 6455 section 10.8: no security property of SHA-1 is relied on, so what forbids it otherwise may allow it."""
+    configuration = tmp_path / "openssl.cnf"
+    configuration.write_text(ONLY_FIPS, "ascii")
+    printed = subprocess.run(
+        [sys.executable, "-c", CONVERT_WITHOUT_SHA1],
+        env={**os.environ, "OPENSSL_CONF": str(configuration)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.strip()
+    if not printed:
+        pytest.skip("SHA-1 is not to be forbidden here: it isn't OpenSSL's, or that takes no such setting")
+    assert printed == accept_key(KEY).decode()
 
 
 def test_generated_key_is_16_bytes_of_the_given_source() -> None:
@@ -102,6 +142,12 @@ def test_other_versions_of_http(http: str) -> None:
     answer = check_request("GET", "/", UPGRADE, SETTINGS, http=http)
     assert status(answer) == 505
     assert answer.headers == [CLOSE]
+
+
+def test_version_of_http_that_the_caller_got_wrong() -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        check_http("1.0")
+    assert str(caught.value) == "http is '1.0'; it is one of '1.1', '2', '3'"
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "CONNECT", "get", "GE", "GETS", "", "G\xcbT"])

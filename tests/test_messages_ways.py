@@ -106,6 +106,16 @@ class TestLarge:
         assert one.receive(frame(CLIENT, FIN | CONTINUATION, bytes(LARGE))) == [BytesMessage(bytes(2 * LARGE))]
         assert "large" not in dict(one.ways)
 
+    @both_roles
+    def test_within_a_message(self, role: Role) -> None:
+        """Section 5.4: the fragments of one message may not be interleaved with those of another."""
+        one = watched(role)
+        assert one.receive(frame(role, TEXT, b"a")) == []
+        assert one.receive(frame(role, FIN | BINARY, bytes(LARGE))) == []
+        assert one.ending is not None
+        assert one.ending.code == 1002
+        assert one.ways == []
+
     def test_not_all_there(self) -> None:
         one = watched()
         data = frame(CLIENT, FIN | BINARY, bytes(LARGE))

@@ -61,17 +61,10 @@ _header_64 = struct.Struct("!BBQ").pack
 _masked_header_7 = struct.Struct("!BB4s").pack
 _masked_header_16 = struct.Struct("!BBH4s").pack
 
-
-def _can_mask_in_place() -> bool:
-    """Tell whether C gets the memory of bytes themselves. PyPy gives it a copy."""
-    frame = bytes((FIN, MASKED | 1, 1, 1, 1, 1, 0))
-    _wsl_mask_frame(frame)
-    return frame[-1] == 1
-
-
 # Bytes of payload up to which a masked frame is put together in Python, and masked where it is: nobody else has it yet.
-# That saves C two arguments, a buffer and a copy: 70 of 630 ns for 128 bytes.
-_LONGEST_IN_PLACE = 0xFFFF if _can_mask_in_place() else -1
+# That saves C two arguments, a buffer and a copy: 70 of 630 ns for 128 bytes. PyPy may give C a copy of bytes, and does
+# so when many threads are at it.
+_LONGEST_IN_PLACE = 0xFFFF if sys.implementation.name == "cpython" else -1
 
 # Bytes of payload up to which it is copied, and the copy unmasked where it is, as nobody else has it yet: 4.8 us for
 # 128 KiB, 6.1 in a buffer that has to be cleared first. What doesn't fit into a processor's cache is quicker there.
