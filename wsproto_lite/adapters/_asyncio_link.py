@@ -264,7 +264,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         """Go on, as the user has neither taken nor answered anything for a time."""
         self._patience = None
         self._is_answering = False
-        if self.conn.is_ending or not self.conn.has_pending:
+        if self.conn.is_ending or (self._is_eof_due and not self.conn.has_pending):
             self._is_overdue = True
         elif self._is_eof_due:
             self.abort()  # what came compressed is held back, the end behind it, and nobody takes it
