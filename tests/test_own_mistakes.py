@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import pickle
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -137,10 +138,15 @@ def released() -> memoryview:
 
 
 @pytest.mark.parametrize("kind", [BytesMessage, EncodedTextMessage, Ping])
-def test_memoryviews(kind: Any) -> None:
-    conn = Connection.established(SERVER)
+def test_released_memoryview_to_send(kind: Any) -> None:
     with pytest.raises(LocalProtocolError, match="payload can't be read"):
-        conn.send(kind(released()))
+        Connection.established(SERVER).send(kind(released()))
+
+
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy 3.9 divides by zero at such a view, and ends")
+@pytest.mark.parametrize("kind", [BytesMessage, EncodedTextMessage, Ping])
+def test_memoryview_of_nothing(kind: Any) -> None:
+    conn = Connection.established(SERVER)
     nothing = memoryview((ctypes.c_ubyte * 0 * 3)())  # two dimensions, which can't be cast
     assert conn.send(kind(nothing))[1:] == b"\0"
 
