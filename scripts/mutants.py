@@ -28,6 +28,7 @@ MODULES = (
     "messages",
     "extensions",
     "codec",
+    "masking_keys",
     # handshake.py only names what is here.
     "handshake_client",
     "handshake_request",
@@ -50,6 +51,7 @@ TESTS = (
     "test_heartbeat.py",
     "test_http11*.py",
     "test_large_reads.py",
+    "test_masking_keys.py",
     "test_messages*.py",
     "test_own_mistakes.py",
     "test_permessage_deflate.py",

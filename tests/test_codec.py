@@ -1,4 +1,4 @@
-"""The Python side of the codec: buffers, limits, faults in words, masking keys. The C side has tests of its own."""
+"""The Python side of the codec: buffers, limits, faults in words. The C side has tests of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from wsproto_lite.codec import (
     UTF8_START,
     Body,
     Decoder,
-    MaskingKeys,
     check_utf8,
     encode_frame,
     encode_header,
@@ -34,7 +33,8 @@ from wsproto_lite.codec import (
     mask,
     max_encoded_size,
 )
-from wsproto_lite.errors import LocalProtocolError, RemoteProtocolError
+from wsproto_lite.errors import RemoteProtocolError
+from wsproto_lite.masking_keys import MaskingKeys
 
 KEY = bytes.fromhex("37fa213d")
 KINDS = [bytes, bytearray, memoryview]
@@ -534,47 +534,6 @@ class TestEncode:
             turned = bytes(KEY[(phase + at) % 4] for at in range(4))
             assert mask(kind(data), KEY, phase, start) == slow_codec.mask(data[start:], turned)
         assert mask(kind(data), KEY) == slow_codec.mask(data, KEY)
-
-
-class TestMaskingKeys:
-    """Sections 5.3 and 10.3: each key is used once, and comes from the source as it is."""
-
-    def test_order(self) -> None:
-        """Keys come in the order drawn, in batches."""
-        numbers = itertools.count()
-        asked = []
-
-        def source(size: int) -> bytes:
-            asked.append(size)
-            return b"".join(next(numbers).to_bytes(4, "big") for _ in range(size // 4))
-
-        keys = MaskingKeys(source)
-        assert [int.from_bytes(keys.draw(), "big") for _ in range(600)] == list(range(600))
-        assert asked == [MaskingKeys.BATCH] * 3
-
-    def test_forget(self) -> None:
-        keys = MaskingKeys(lambda size: bytes(range(256)) * (size // 256))
-        assert keys.draw() == bytes([0, 1, 2, 3])
-        keys.clear()
-        assert keys.draw() == bytes([0, 1, 2, 3])
-
-    def test_fork_forgets(self) -> None:
-        """What the hook does in the child."""
-        keys = MaskingKeys(bytes)
-        keys.draw()
-        assert keys.batch
-        codec._forget_keys()
-        assert keys.batch == []
-
-    @pytest.mark.parametrize("size", [0, 1, 3, 1023, 1025])
-    def test_wrong_amount(self, size: int) -> None:
-        keys = MaskingKeys(lambda _: bytes(size))
-        with pytest.raises(LocalProtocolError, match=rf"random_bytes\(1024\) returned {size} bytes"):
-            keys.draw()
-
-    def test_another_amount_will_do(self) -> None:
-        """As long as it is whole keys."""
-        assert MaskingKeys(lambda _: b"abcdefgh").draw() == b"abcd"
 
 
 class TestUtf8:

@@ -38,6 +38,7 @@ LAYERS: list[list[str]] = [
     ["inflate"],
     ["headers"],
     ["codec"],
+    ["masking_keys"],
     ["events"],
     ["errors"],
     ["constants"],

@@ -21,7 +21,7 @@ from wsproto_lite import (
     Pong,
     TextMessage,
 )
-from wsproto_lite.codec import MaskingKeys
+from wsproto_lite.masking_keys import MaskingKeys
 from wsproto_lite.sending import Sender
 
 KEY = bytes.fromhex("37fa213d")

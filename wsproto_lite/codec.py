@@ -6,16 +6,15 @@ Knows buffers, limits and the faults that bytes alone can show; not events, nor 
 from __future__ import annotations
 
 import io
-import os
 import struct
 import sys
-import weakref
 from functools import lru_cache
 from typing import Any, Callable, Union
 
 from ._codec import ffi, lib
 from .constants import MAX_CONTROL_PAYLOAD, CloseCode, Opcode
-from .errors import LocalProtocolError, RemoteProtocolError
+from .errors import RemoteProtocolError
+from .masking_keys import MaskingKeys
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -221,7 +220,7 @@ class Decoder:
 
     def decode_from(self, data: bytes, start: int, size: int) -> str | bytes | None:
         """Do as `decode` with the `size` bytes from `start` on."""
-        source: Any = ffi.from_buffer("uint8_t[]", data) + start if start else data
+        source: Any = ffi.from_buffer(data) + start
         return self.decode(source, size)
 
     def remaining(self) -> int:
@@ -233,24 +232,24 @@ class Decoder:
 
         `size` is at most `remaining()`.
         """
-        source: Any = ffi.from_buffer("uint8_t[]", data) + start if start else data
+        source: Any = ffi.from_buffer(data) + start if start else data
         if (size > CHUNK or body.size >= _IN_PLACE) and _BODY_HAS_ADDRESS:
             status = _wsl_decode_payload(self._cdata, source, size, body.make_room(size))
-            return self.fault() if status else None
+            return self._describe(status) if status else None
         room = _take_output()
         output, output_bytes = room
         view = memoryview(output_bytes)
-        status = 0
-        while size:
+        while True:
             piece = min(CHUNK, size)
             status = _wsl_decode_payload(self._cdata, source, piece, output)
             body.append(view[:piece])
+            start += piece
             size -= piece
-            if size:
-                start += piece
-                source = ffi.from_buffer("uint8_t[]", data) + start
+            if not size:
+                break
+            source = ffi.from_buffer(data) + start
         _free_output.append(room)
-        return self.fault() if status else None
+        return self._describe(status) if status else None
 
     def decode_large(self, data: bytes, start: int, size: int) -> bytes | RemoteProtocolError:
         """Decode `size` bytes that are all payload of the frame under way; return the content, or what is wrong.
@@ -262,8 +261,7 @@ class Decoder:
             return self.decode_payload(data, start, size, body) or body.take()
         payload = data[start : start + size]
         status = _wsl_decode_payload(self._cdata, payload, size, payload)
-        fault = self.fault() if status else None
-        return fault or payload
+        return self._describe(status) if status else payload
 
     def is_between_frames(self) -> bool:
         """Tell whether the next byte begins a frame."""
@@ -280,7 +278,10 @@ class Decoder:
     def fault(self) -> RemoteProtocolError | None:
         """Return what stopped decoding for good."""
         status = self._cdata.status
-        return _FAULTS[status](self._cdata, self._rules) if status >= lib.WSL_FAULTS else None
+        return self._describe(status) if status in _FAULTS else None
+
+    def _describe(self, status: int) -> RemoteProtocolError:
+        return _FAULTS[status](self._cdata, self._rules)
 
 
 class _Buffer(io.BytesIO):
@@ -335,7 +336,7 @@ class Body:
                 self._buffer.write(b"\0")
         if self._content is None:
             assert self._buffer is not None
-            self._content = ffi.from_buffer("uint8_t[]", self._buffer.getbuffer())
+            self._content = ffi.from_buffer(self._buffer.getbuffer())
         room = self._content + self.size
         self.size += size
         return room
@@ -408,69 +409,6 @@ _FAULTS: dict[int, Callable[[Any, Any], RemoteProtocolError]] = {
 # ---- encoding ----
 
 
-def draw_random(random_bytes: Callable[[int], bytes], size: int) -> bytes:
-    """Call a source of random bytes. Raises LocalProtocolError if it fails, or gives something else than bytes."""
-    try:
-        data = random_bytes(size)
-    except Exception as error:
-        raise LocalProtocolError(f"random_bytes({size}) failed: {error!r}") from error
-    if not isinstance(data, bytes):
-        raise LocalProtocolError(f"random_bytes({size}) returned {type(data).__name__}; it must be bytes")
-    return data
-
-
-class MaskingKeys:
-    """Masking keys, each used once, unpredictable (RFC 6455 sections 5.3 and 10.3).
-
-    Drawn from `random_bytes` in batches; drawing one from the batch is one atomic step, and a fork drops it.
-    """
-
-    __slots__ = ("__weakref__", "_random_bytes", "batch")
-
-    BATCH = 1024
-    """Bytes drawn at a time: a key costs 35 ns then, and 90 of 450 more with a system call and a slice for each."""
-
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
-        self._random_bytes = random_bytes
-        self.batch: list[bytes] = []
-        _pools.add(self)
-
-    def draw(self) -> bytes:
-        """Return 4 bytes. Raises LocalProtocolError when `random_bytes` fails or gives no whole number of keys."""
-        while True:
-            try:
-                return self.batch.pop()
-            except IndexError:
-                self._refill()
-
-    def _refill(self) -> None:
-        batch = draw_random(self._random_bytes, self.BATCH)
-        if not batch or len(batch) % 4:
-            raise LocalProtocolError(f"random_bytes({self.BATCH}) returned {len(batch)} bytes")
-        # pop() takes from the end: reversed, keys come in the order drawn.
-        self.batch.extend(reversed(struct.unpack("4s" * (len(batch) // 4), batch)))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # A copy, in this process or another, must not have the same keys in store.
-        return MaskingKeys, (self._random_bytes,)
-
-    def clear(self) -> None:
-        """Forget the batch."""
-        self.batch.clear()
-
-
-_pools: weakref.WeakSet[MaskingKeys] = weakref.WeakSet()
-
-
-def _forget_keys() -> None:
-    for pool in _pools:
-        pool.clear()
-
-
-# A forked child would use the parent's keys again. Windows has no fork and no such function.
-getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_forget_keys)
-
-
 def encode_header(first: int, size: int) -> bytes:
     """Return the header of an unmasked frame of `size` payload bytes, whose first byte is `first`."""
     if size <= _LONGEST_SHORT:
@@ -512,7 +450,7 @@ def encode_frame(first: int, payload: Buffer, key: bytes | None) -> bytes:
     if type(payload) is bytes:
         frame: bytes = output_bytes[: _wsl_encode(output, first, key, payload, size)]
     else:
-        frame = output_bytes[: _wsl_encode(output, first, key, ffi.from_buffer("uint8_t[]", payload), size)]
+        frame = output_bytes[: _wsl_encode(output, first, key, ffi.from_buffer(payload), size)]
     _free_output.append(room)
     return frame
 
@@ -551,7 +489,7 @@ def _mask_large(header: bytes, data: Buffer, start: int, key: bytes, phase: int)
     room = _take_output()
     output, output_bytes = room
     view = memoryview(output_bytes)
-    source = ffi.from_buffer("uint8_t[]", data)
+    source = ffi.from_buffer(data)
     # CHUNK is a multiple of 4, so that every slice begins in the same phase.
     for at in range(start, size, CHUNK):
         end = min(at + CHUNK, size)
@@ -573,8 +511,7 @@ def mask(data: Buffer, key: bytes, phase: int = 0, start: int = 0) -> bytes:
         return b""
     room = _take_output()
     output, output_bytes = room
-    source = data if type(data) is bytes else ffi.from_buffer("uint8_t[]", data)
-    _wsl_mask(output, source, start, start + size, key, phase % 4)
+    _wsl_mask(output, ffi.from_buffer(data), start, start + size, key, phase % 4)
     masked: bytes = output_bytes[:size]
     _free_output.append(room)
     return masked
@@ -591,7 +528,7 @@ def check_utf8(state: int, data: Buffer) -> int:
 
     UTF8_START begins a text and is where one may end; UTF8_INVALID comes with the earliest byte that decides.
     """
-    source = data if type(data) is bytes else ffi.from_buffer("uint8_t[]", data)
+    source = data if type(data) is bytes else ffi.from_buffer(data)
     return lib.wsl_utf8(state, source, len(data))
 
 

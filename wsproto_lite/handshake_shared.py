@@ -11,10 +11,10 @@ from base64 import b64encode
 from hashlib import sha1
 from typing import Callable, Literal, NamedTuple
 
-from .codec import draw_random
 from .errors import LocalProtocolError
 from .events import Header
 from .extensions import Codec
+from .masking_keys import draw_random
 
 Http = Literal["1.1", "2", "3"]
 

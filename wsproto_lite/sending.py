@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import Any, Callable, Union
 
 from .closing import encode_close
-from .codec import FIN, UTF8_INVALID, UTF8_START, Buffer, MaskingKeys, check_utf8, encode_frame, encode_header
+from .codec import FIN, UTF8_INVALID, UTF8_START, Buffer, check_utf8, encode_frame, encode_header
 from .constants import MAX_CONTROL_PAYLOAD, Opcode
 from .errors import LocalProtocolError
 from .events import BytesMessage, CloseConnection, EncodedTextMessage, Event, Ping, Pong, TextMessage
 from .extensions import Codec
 from .flow import BETWEEN_MESSAGES, Phase
+from .masking_keys import MaskingKeys
 
 TEXT = int(Opcode.TEXT)
 BINARY = int(Opcode.BINARY)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Callable, Literal, Union
 
-from .codec import MaskingKeys
 from .errors import LocalProtocolError
 from .extensions import Extension
 from .headers import is_token
+from .masking_keys import MaskingKeys
 
 Delivery = Literal["message", "frame", "piece"]
 
