@@ -2,7 +2,8 @@
 
     python scripts/sanitize.py [ARGUMENTS FOR PYTEST]
 
-Works in a copy under build/. Leaks are not looked for, as an interpreter has its own when it ends; C allocates nothing.
+Runs as many tests at once as there are processors; `-n 0` among the arguments runs one after the other. Works in a copy
+under build/. Leaks are not looked for, as an interpreter has its own when it ends; C allocates nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workspace import BUILD, Missing, make_venv, need, run
+from workspace import BUILD, Missing, make_venv, need, quietly, run
 
 FLAGS = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -fno-lto"
+
+SLOWER = 10
+"""How many times as long a test may take as it may elsewhere."""
 
 PROVE = """
 import ctypes, wsproto_lite._codec as c
@@ -43,15 +47,18 @@ def main() -> int:
         # build_ffi.py's own -O3 comes after CFLAGS, which is fine: it is the code that ships.
         environment = {"CC": compiler, "CFLAGS": FLAGS, "LDFLAGS": FLAGS}
         programs = make_venv(sys.executable, folder, environment=environment)
+        quietly([programs / "python", "-m", "pip", "install", "--quiet", "pytest-xdist"])
         environment = {
             **os.environ,
+            "WSPROTO_LITE_PATIENCE": str(SLOWER),
             "LD_PRELOAD": preload,
             "PYTHONMALLOC": "malloc",
             "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         }
         run([programs / "python", "-c", PROVE], cwd=folder / "source", env=environment)
-        tests = [programs / "pytest", "-p", "no:cacheprovider", *sys.argv[1:]]
+        options = ["-p", "no:cacheprovider", "-n", "auto", "-o", f"timeout={60 * SLOWER}"]
+        tests = [programs / "pytest", *options, *sys.argv[1:]]
         run(tests, cwd=folder / "source", env=environment)
     except Missing as error:
         sys.exit(f"sanitize: {error}")

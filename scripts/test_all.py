@@ -1,11 +1,14 @@
 """Run all tests on every Python from 3.9 on that this machine has, PyPy and free-threaded builds included.
 
 Looks on PATH and in pyenv's folder. One line each; fails if any of them fails, or is there but can't be set up.
-    python scripts/test_all.py [NAME ...] [-- ARGUMENTS FOR PYTEST]      NAME: 3.12, pypy, 3.13t, ... (all without)
+    python scripts/test_all.py [--jobs N] [NAME ...] [-- ARGUMENTS FOR PYTEST]      NAME: 3.12, pypy, 3.13t, ...
+
+All without a NAME; as many at once as there are processors without --jobs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -13,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +45,11 @@ class Interpreter(NamedTuple):
         """Give the short name: 3.12, 3.13t, pypy3.9."""
         prefix = "" if self.implementation == "CPython" else self.implementation.lower()
         return f"{prefix}{self.version[0]}.{self.version[1]}{'t' if self.free_threaded else ''}"
+
+    @property
+    def label(self) -> str:
+        """Give the long name: CPython 3.13.0 free-threaded."""
+        return f"{self.implementation} {self.full_version}{' free-threaded' if self.free_threaded else ''}"
 
 
 def candidates() -> list[Path]:
@@ -109,26 +118,35 @@ def last_line(text: str) -> str:
     return ([line for line in text.splitlines() if line.strip()] or ["no output"])[-1]
 
 
+def parse(words: list[str]) -> argparse.Namespace:
+    """Read the command line; what follows `--` is in `pytest`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="interpreters at once")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all without")
+    end = words.index("--") if "--" in words else len(words)
+    return parser.parse_args(words[:end], argparse.Namespace(pytest=words[end + 1 :]))
+
+
 def main() -> int:
     """Test all that was found and asked for."""
-    words = sys.argv[1:]
-    names, arguments = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    options = parse(sys.argv[1:])
+    names = options.names
     failed = 0
     found = find()
     known = {each.name for each in found} | {each.name for each in found if each.implementation != "CPython"}
-    chosen = [each for each in found if not names or any(each.name.startswith(name) for name in names)]
     for name in names:
         if not any(each.startswith(name) for each in known):
             print(f"{name}: not found on PATH or in pyenv's versions folder")
             failed += 1
-    for interpreter in chosen:
-        label = f"{interpreter.implementation} {interpreter.full_version}{' free-threaded' * interpreter.free_threaded}"
-        if interpreter.version < OLDEST:
-            print(f"{label:24} not tested: older than {'.'.join(map(str, OLDEST))}")
-            continue
-        good, line = test(interpreter, found[interpreter], arguments)
-        failed += not good
-        print(f"{label:24} {'ok    ' if good else 'FAILED'} {line}", flush=True)
+    chosen = [each for each in found if not names or any(each.name.startswith(name) for name in names)]
+    for interpreter in (each for each in chosen if each.version < OLDEST):
+        print(f"{interpreter.label:24} not tested: older than {'.'.join(map(str, OLDEST))}", flush=True)
+    tested = [each for each in chosen if each.version >= OLDEST]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = pool.map(lambda interpreter: test(interpreter, found[interpreter], options.pytest), tested)
+        for interpreter, (good, line) in zip(tested, results):
+            failed += not good
+            print(f"{interpreter.label:24} {'ok    ' if good else 'FAILED'} {line}", flush=True)
     if not names:
         tell_missing(known)
     return 1 if failed else 0

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Generator
 from typing import Any, Callable
 
-from adapter_subjects import PATIENCE
+from patience import PATIENCE
 
 
 class Cancelling:

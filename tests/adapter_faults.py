@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from adapter_peers import Peer
-from adapter_subjects import PATIENCE
 from asyncio_helpers import text
+from patience import PATIENCE
 from wsproto.events import BytesMessage
 
 LIMIT = 5.0

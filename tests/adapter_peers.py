@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Callable
 
 import wsproto
-from adapter_subjects import PATIENCE
 from asyncio_helpers import LINGER_NOT
+from patience import PATIENCE
 from wsproto.connection import ConnectionState
 from wsproto.events import AcceptConnection, CloseConnection, Event, Message, Ping, Request
 

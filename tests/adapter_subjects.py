@@ -18,13 +18,11 @@ from queue import Queue
 from typing import Any, Callable
 
 import trio
+from patience import PATIENCE
 
 import wsproto_lite.adapters.asyncio
 import wsproto_lite.adapters.threads
 import wsproto_lite.adapters.trio
-
-PATIENCE = 20.0
-"""Seconds after which something hangs."""
 
 Script = Callable[[Any], Generator[Any, Any, Any]]
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-PATIENCE = 20.0
+from patience import PATIENCE
 
 
 class Relay:

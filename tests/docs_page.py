@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from docs_blocks import Block, blocks_of
+from patience import PATIENCE
 
 import wsproto_lite
 from wsproto_lite.adapters import threads
@@ -32,9 +33,6 @@ PORT = "8765"
 
 MISSING = 77
 """Exit code, by the custom of automake."""
-
-PATIENCE = 60.0
-"""Seconds that a command may take before it is stuck."""
 
 OPTIONAL = ("trio", "uvicorn", "starlette", "h2", "wsproto", "websockets", "wsdatautil", "isal", "zlib_ng", "rich")
 """Packages that not every Python can have."""
@@ -158,7 +156,7 @@ class Page:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=PATIENCE,
+                timeout=3 * PATIENCE,
             )
             if done.returncode:
                 raise AssertionError(f"{self.name}:{block.line}: {command!r} gave {done.returncode}: {done.stdout}")
@@ -218,7 +216,7 @@ def talk(port: str, answers: list[object]) -> None:
     """Say hello to a server that may not listen yet, and close."""
     for _ in range(600):
         try:
-            with threads.connect(f"ws://127.0.0.1:{port}/", open_timeout=PATIENCE) as ws:
+            with threads.connect(f"ws://127.0.0.1:{port}/", open_timeout=3 * PATIENCE) as ws:
                 ws.send("hello")
                 answers.append(ws.recv(PATIENCE))
             return

@@ -11,8 +11,9 @@ import pytest
 import trio
 from adapter_cancelling import Cancelling, cancelled_over_asyncio
 from adapter_peers import Peer, server_that
-from adapter_subjects import PATIENCE, SUBJECTS, Subject
+from adapter_subjects import SUBJECTS, Subject
 from asyncio_helpers import SHORT
+from patience import PATIENCE
 
 from wsproto_lite import ConnectionClosed, State
 from wsproto_lite.adapters import asyncio as over_asyncio

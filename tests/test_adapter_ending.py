@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from adapter_peers import client_of, server_that
 from adapter_scripts import Steps, receive_all, subjects, wait_closed
-from adapter_subjects import PATIENCE, Subject
+from adapter_subjects import Subject
 from asyncio_helpers import SHORT, handshake
+from patience import PATIENCE
 from wsproto.events import CloseConnection, Ping, Pong
 
 from wsproto_lite import (

@@ -10,8 +10,9 @@ import pytest
 from adapter_faults import MOMENTS, UNLIMITED, dribble, in_time, nothing_left
 from adapter_peers import Peer, server_that
 from adapter_scripts import subjects
-from adapter_subjects import PATIENCE, Subject
+from adapter_subjects import Subject
 from asyncio_helpers import SHORT, text
+from patience import PATIENCE
 
 from wsproto_lite import ConnectionClosed, RemoteProtocolError
 

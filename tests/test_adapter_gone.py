@@ -12,8 +12,9 @@ from adapter_faults import in_time, until
 from adapter_peers import Peer, client_of
 from adapter_scripts import Steps, receive_all, subjects
 from adapter_subject_uvicorn import servers
-from adapter_subjects import PATIENCE, Running, ServerSubject, Subject
+from adapter_subjects import Running, ServerSubject, Subject
 from asyncio_helpers import SHORT, text
+from patience import PATIENCE
 from wsproto.events import BytesMessage, CloseConnection
 from wsproto.extensions import PerMessageDeflate as TheirDeflate
 

@@ -9,8 +9,9 @@ import pytest
 from adapter_peers import client_of, server_that
 from adapter_scripts import Steps, receive_all, subjects, wait_closed
 from adapter_subject_uvicorn import servers
-from adapter_subjects import PATIENCE, SUBJECTS, ServerSubject, Subject
+from adapter_subjects import SUBJECTS, ServerSubject, Subject
 from asyncio_helpers import SHORT, handshake, text
+from patience import PATIENCE
 from wsproto.events import CloseConnection
 
 from wsproto_lite import (

@@ -12,8 +12,9 @@ import pytest
 import trio
 import trustme
 from adapter_peers import Peer, client_of, server_that
-from adapter_subjects import PATIENCE, SUBJECTS, Running, Subject
+from adapter_subjects import SUBJECTS, Running, Subject
 from asyncio_helpers import SHORT
+from patience import PATIENCE
 
 from wsproto_lite import ConnectionClosed
 from wsproto_lite.adapters.trio import connect

@@ -6,10 +6,10 @@ import asyncio
 import socket
 from typing import Any
 
-import aiohttp
 import pytest
 import websockets
 from asyncio_helpers import LINGER_NOT, UPLOAD, echo, in_loop, peer_of, port_of, running, text, uri_of
+from missing import needed_module
 from wsproto.events import BytesMessage, Ping
 
 from wsproto_lite import (
@@ -47,6 +47,7 @@ async def test_websockets_client_reads_our_close_in_the_middle_of_its_upload() -
 
 @in_loop
 async def test_aiohttp_client_reads_our_close_in_the_middle_of_its_upload() -> None:
+    aiohttp = needed_module("aiohttp")
     async with running() as server, aiohttp.ClientSession() as session:
         for _ in range(REPEATS):
             async with session.ws_connect(uri_of(server)) as ws:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import aiohttp
 import pytest
 import websockets
-from aiohttp import web
 from asyncio_helpers import SHORT, in_loop, peer_of, running, text, uri_of
+from missing import needed_module
 from wsproto.events import CloseConnection, Request
 
 from wsproto_lite import LocalProtocolError, PerMessageDeflate, Settings
@@ -55,6 +54,7 @@ async def test_client_websockets(message: str | bytes, settings: Settings) -> No
 @compression
 @in_loop
 async def test_client_aiohttp(message: str | bytes, settings: Settings) -> None:
+    aiohttp = needed_module("aiohttp")
     async with (
         running(settings=settings) as server,
         aiohttp.ClientSession() as session,
@@ -82,11 +82,13 @@ async def test_server_websockets(message: str | bytes) -> None:
 @messages
 @in_loop
 async def test_server_aiohttp(message: str | bytes) -> None:
-    async def handler(request: web.Request) -> web.WebSocketResponse:
+    web = needed_module("aiohttp.web")
+
+    async def handler(request: Any) -> Any:
         ws = web.WebSocketResponse(max_msg_size=0)
         await ws.prepare(request)
         async for received in ws:
-            send: Any = ws.send_str if received.type is aiohttp.WSMsgType.TEXT else ws.send_bytes
+            send: Any = ws.send_str if received.type is web.WSMsgType.TEXT else ws.send_bytes
             await send(received.data)
         return ws
 

@@ -12,7 +12,8 @@ from typing import Any, Callable
 
 import pytest
 import trustme
-from asyncio_helpers import PATIENCE, echo, peer_of, running, text, uri_of
+from asyncio_helpers import echo, peer_of, running, text, uri_of
+from patience import PATIENCE
 from wsproto.events import CloseConnection
 
 from wsproto_lite import ConnectionClosed, PerMessageDeflate, Settings

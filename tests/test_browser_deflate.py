@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 from browser_fixtures import browser as browser  # a fixture
+from patience import PATIENCE
 
 from wsproto_lite import SERVER, AcceptConnection, BytesMessage, Connection, PerMessageDeflate, Request, Settings
 from wsproto_lite import TextMessage as Text
-
-PATIENCE = 20.0
 
 EXCHANGE = """async ([url, count]) => {
     const noise = crypto.getRandomValues(new Uint8Array(3000));

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_fixtures import browser as browser  # a fixture
-from browser_relay import PATIENCE, relay_to
+from browser_relay import relay_to
 from missing import needed_module
+from patience import PATIENCE
 from processes import program
 from uvicorn_processes import uvicorn
 

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from processes import program
 
 from wsproto_lite.cli import main
@@ -150,7 +151,7 @@ def test_without_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_in_shell(redirected: str) -> subprocess.CompletedProcess[str]:
     """Have `dissect --json` read a Ping from a pipe, and do with standard streams as is said."""
     command = f"printf '\\211\\0' | {sys.executable} -m wsproto_lite dissect --json {redirected}"
-    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=3 * PATIENCE, check=False)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")

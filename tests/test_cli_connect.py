@@ -17,6 +17,7 @@ from typing import Any, Callable, cast
 import pytest
 import trustme
 from asyncio_helpers import port_of
+from patience import PATIENCE
 from processes import program
 
 from wsproto_lite import BytesMessage, PerMessageDeflate, Ping, Pong, RejectConnection, Settings, TextMessage
@@ -633,7 +634,7 @@ def test_process(tmp_path: Path) -> None:
     file.write_bytes(b"one\ntwo\n")
     with program("-m", "wsproto_lite", "serve", "--port", "0") as (_, url), file.open("rb") as source:
         command = [sys.executable, "-W", "error", "-m", "wsproto_lite", "connect", url.replace("http", "ws")]
-        done = subprocess.run(command, stdin=source, capture_output=True, timeout=60, text=True, check=False)
+        done = subprocess.run(command, stdin=source, capture_output=True, timeout=3 * PATIENCE, text=True, check=False)
     assert (done.stdout, done.stderr.splitlines()[1:], done.returncode) == ("one\ntwo\n", ["* closed 1000 by us"], 0)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from packets import Talk, pcap, tcp
+from patience import PATIENCE
 from rich.cells import cell_len
 from rich.console import Console
 from test_conversation import ANSWER, COMPRESSED, DEFLATE, HELLO, RESPONSE, UPGRADE, accepting, offering
@@ -580,7 +581,7 @@ def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 def run_process(*arguments: str, data: bytes) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a user does."""
     command = [sys.executable, "-W", "error", "-m", "wsproto_lite", "dissect", *arguments]
-    return subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, input=data, capture_output=True, timeout=3 * PATIENCE, check=False)
 
 
 def test_process() -> None:

@@ -39,6 +39,9 @@ class Toy(Extension):
         self.params = params
         self.name = name
 
+    def __repr__(self) -> str:
+        return f"Toy({self.params!r})"
+
     def offer(self) -> Any:
         return self.params
 

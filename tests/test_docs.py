@@ -15,6 +15,7 @@ import pytest
 from docs_blocks import Block, blocks_of
 from docs_page import MISSING, ROOT
 from missing import missing, needed_module
+from patience import PATIENCE
 
 PAGES = {str(path.relative_to(ROOT)): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]}
 
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands ar
 def test_page(name: str) -> None:
     # What other packages warn of when they are imported isn't ours to mend: -W error would fail them.
     command = [sys.executable, "-W", "default", str(ROOT / "tests" / "docs_page.py"), str(PAGES[name])]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=4 * PATIENCE)
     if done.returncode == MISSING:
         missing(done.stdout.strip())
     assert (done.returncode, done.stderr) == (0, "")

@@ -106,10 +106,10 @@ class TestHeader:
         for count in (1 << 9, 1 << 14):
             value = head + filler * count + tail
             for _ in range(3):
-                start = time.perf_counter()
+                start = time.process_time()
                 with pytest.raises(RemoteProtocolError):
                     parse_extensions([value])
-                best[count] = min(best.get(count, 1.0), time.perf_counter() - start)
+                best[count] = min(best.get(count, 1.0), time.process_time() - start)
         assert best[1 << 14] < best[1 << 9] * 250 + 0.01
 
     def test_format(self) -> None:

@@ -60,6 +60,9 @@ class ReverseCodec:
     def __init__(self, rsv: int) -> None:
         self.rsv = rsv
 
+    def __repr__(self) -> str:
+        return f"ReverseCodec({self.rsv!r})"
+
     def decode(self, data: bytes, *, final: bool, max_length: int) -> bytes:
         return data[::-1]
 

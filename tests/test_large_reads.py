@@ -74,8 +74,8 @@ def test_a_large_read_costs_what_its_parts_cost(size: int) -> None:
     data = frame(SERVER, FIN | BINARY, bytes(size)) * (20 * CHUNK // size)
 
     def cost(step: int) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         feed(connect(SERVER), *(data[at : at + step] for at in range(0, len(data), step)))
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     assert min(cost(1 << 30) for _ in range(3)) < 8 * min(cost(CHUNK) for _ in range(3))

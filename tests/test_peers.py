@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from asyncio_helpers import in_loop, running
 from missing import missing, needed_program
+from patience import PATIENCE
 
 from wsproto_lite import PerMessageDeflate, Settings, TextMessage
 from wsproto_lite.adapters.asyncio import WebSocket, connect
@@ -25,8 +26,6 @@ BUILD = PEERS.parent.parent / "build" / "peers"
 SETTINGS = Settings(max_message_size=2 << 20, extensions=(PerMessageDeflate(),))
 
 MESSAGES = ["h\u00e9llo", bytes(range(256)), b"", "x" * (1 << 20)]
-
-PATIENCE = 15.0
 
 
 def python(module: str, program: str | None = None) -> list[str]:

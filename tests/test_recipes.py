@@ -14,8 +14,9 @@ from typing import Any, Callable
 import pytest
 import trio
 from adapter_peers import Peer, server_that
-from adapter_subjects import PATIENCE, SUBJECTS
+from adapter_subjects import SUBJECTS
 from asyncio_helpers import in_loop, running, uri_of
+from patience import PATIENCE
 
 from wsproto_lite import RejectConnection
 from wsproto_lite.adapters.asyncio import HandshakeRejected, WebSocket

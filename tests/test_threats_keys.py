@@ -16,6 +16,7 @@ from helpers import (
     frames_from,
     ping,
 )
+from patience import PATIENCE
 from slow_codec import FIN, TEXT
 
 from wsproto_lite import (
@@ -108,7 +109,7 @@ class TestMaskKeys:
             "print(''.join(client.send(Ping())[2:6].hex() + ' ' for _ in range(100)), flush=True)\n"
             "child or os.wait()\n"
         )
-        result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=3 * PATIENCE)
         assert len(set(result.stdout.split())) == 200
 
     @both_roles

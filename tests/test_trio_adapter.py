@@ -12,8 +12,8 @@ import pytest
 import trio
 import trio.testing
 from adapter_peers import server_that
-from adapter_subjects import PATIENCE
 from asyncio_helpers import SHORT
+from patience import PATIENCE
 
 from wsproto_lite import SERVER, ConnectionClosed, LocalProtocolError, State
 from wsproto_lite.adapters._options import Timeouts, make_options

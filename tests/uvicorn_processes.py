@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from patience import PATIENCE
+
 TESTS = Path(__file__).parent
 
 PROTOCOL = "wsproto_lite.adapters.uvicorn:WebSocketProtocol"
@@ -41,7 +43,7 @@ class Served:
     def stop(self) -> str:
         """Ask the process to end, wait until it has, and return the whole log."""
         self.process.terminate()
-        self.log += self.process.communicate(timeout=30)[1]
+        self.log += self.process.communicate(timeout=2 * PATIENCE)[1]
         return self.log
 
 
