@@ -168,6 +168,12 @@ def test_fields_that_fit_no_frame(frame: Frame, message: str, method: Callable[[
         method(frame)
 
 
+def test_opcode_that_can_not_be_hashed() -> None:
+    """A memoryview may raise ValueError for that."""
+    with pytest.raises(LocalProtocolError, match=r"opcode is .*; it is 0 to 15"):
+        Frame(b"", memoryview(bytes(2)).cast("H")).to_bytes()  # type: ignore[arg-type]  # the point
+
+
 @pytest.mark.parametrize("name", ["opcode", "fin", "rsv1", "rsv2", "rsv3"])
 def test_fields_are_whole_numbers(name: str) -> None:
     """1.0 equals 1, but has no bits."""

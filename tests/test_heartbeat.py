@@ -266,14 +266,17 @@ TIMEOUTS = ("open_timeout", "ping_interval", "ping_timeout", "close_timeout")
 
 
 @pytest.mark.parametrize("name", TIMEOUTS)
-@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "10", b"1"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, pytest.param(10**400, id="huge"), True, "10", b"1"])
 def test_timeouts_are_positive(name: str, value: object) -> None:
     """Nought would be a busy loop, not a way to switch off."""
     with pytest.raises(LocalProtocolError, match=f"{name} is .*; it is a positive number of seconds or None"):
         Heartbeat(connect(SERVER), START, **{name: value})
 
 
-@pytest.mark.parametrize("now", [math.nan, math.inf, -math.inf, None, True, "10", b"1"], ids=repr)
+HUGE = pytest.param(10**400, id="huge")
+
+
+@pytest.mark.parametrize("now", [math.nan, math.inf, -math.inf, HUGE, None, True, "10", b"1"], ids=repr)
 def test_time_is_a_number(now: Any) -> None:
     with pytest.raises(LocalProtocolError, match=r"now is .*; it is a number of seconds"):
         Heartbeat(connect(SERVER), now)

@@ -198,6 +198,24 @@ def test_body_without_limit() -> None:
     assert receive(REFUSED + b"Content-Length: %d\r\n\r\n" % len(body) + body, settings).body == body
 
 
+@pytest.mark.parametrize(
+    ("body", "is_broken"),
+    [
+        (b"5;" + b"x" * 297 + b"\r\nhello\r\n0\r\n\r\n", False),
+        (b"5;" + b"x" * 298 + b"\r\nhello\r\n0\r\n\r\n", True),
+        (b"0\r\n" + b"a: b\r\n" * 200 + b"\r\n", True),
+        (b"5\r\nhelloXX", True),
+    ],
+    ids=["line at the limit", "line over it", "trailers over it", "no line break"],
+)
+def test_split_of_a_body_makes_no_difference(body: bytes, is_broken: bool) -> None:
+    """Rule 1, and the words of the error with it."""
+    data = REFUSED + b"Transfer-Encoding: chunked\r\n\r\n" + body
+    answers = [receive(data, SMALL, size) for size in (None, 1, 2, 100, 301)]
+    assert answers == answers[:1] * len(answers)
+    assert bool(answers[0].error) is is_broken
+
+
 @pytest.mark.parametrize("body", [b"x\r\n", b"5\r\nhelloo", b"1" * 400, b"1;" + b"x" * 400], ids=repr)
 def test_body_is_broken(body: bytes) -> None:
     assert "broken" in fault(receive(REFUSED + b"Transfer-Encoding: chunked\r\n\r\n" + body, SMALL))

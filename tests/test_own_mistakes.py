@@ -16,11 +16,15 @@ from wsproto_lite import (
     SERVER,
     BytesMessage,
     CloseConnection,
+    CloseInfo,
     Connection,
+    ConnectionClosed,
     EncodedTextMessage,
     LocalProtocolError,
     Ping,
+    RejectConnection,
     Request,
+    Role,
     Settings,
     State,
     TextMessage,
@@ -45,6 +49,91 @@ def test_released_memoryview() -> None:
     view.release()
     with pytest.raises(TypeError, match="can't be read"):
         Connection(SERVER).receive_data(view)
+
+
+def test_released_memoryview_in_a_handshake() -> None:
+    """send raises LocalProtocolError for our own mistakes (rule 5)."""
+    view = memoryview(b"x")
+    view.release()
+    for event in (RejectConnection(403, body=view), RejectConnection(403, [("x", view)])):  # type: ignore[arg-type]
+        server = Connection(SERVER)
+        server.receive_data(Connection(CLIENT).send(Request("/", "example.com")))
+        with pytest.raises(LocalProtocolError, match="can't be read"):
+            server.send(event)
+        assert server.state is State.CONNECTING
+
+
+class Longer(bytes):
+    """Says that it is longer than it is."""
+
+    def __len__(self) -> int:
+        return 60
+
+    def __bytes__(self) -> bytes:
+        return self
+
+
+class LongerArray(bytearray):
+    """The same that can change."""
+
+    def __len__(self) -> int:
+        return 60
+
+
+class Shouted(str):
+    """Encodes itself as something else."""
+
+    def encode(self, *_: Any) -> bytes:
+        return Longer(b"SHOUTED")
+
+
+@pytest.mark.parametrize("role", [CLIENT, SERVER])
+@pytest.mark.parametrize(
+    "event",
+    [
+        BytesMessage(Longer(b"abc")),
+        BytesMessage(LongerArray(b"abc")),
+        Ping(Longer(b"abc")),
+        TextMessage(Shouted("abc")),
+    ],
+    ids=["bytes", "bytearray", "ping", "text"],
+)
+def test_length_that_a_subclass_lies_about(role: Role, event: Any) -> None:
+    """C reads no further than memory goes: what lies behind would go to the peer."""
+    conn = Connection.established(role, Settings(random_bytes=bytes))
+    assert conn.send(event)[-3:] == b"abc"
+    assert len(b"".join(conn.send_buffers(event))) == 5 + 4 * (role is CLIENT)
+
+
+def test_length_that_received_data_lies_about() -> None:
+    assert Connection.established(CLIENT).receive_data(Longer(b"\x89\x00")) == [Ping()]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (CloseConnection(10**5000), "close code a number of 16610 bits may not be sent"),
+        (RejectConnection(-(10**5000)), "status of a refusal is a number of 16610 bits"),
+        (RejectConnection(403, {"ab": "x"}), "headers are not pairs of name and value: 'ab' is none"),
+        (RejectConnection(403, [b"ab"]), "headers are not pairs of name and value: 'ab' is none"),
+    ],
+    ids=["close code", "status", "dict", "bytes"],
+)
+def test_what_is_hard_to_put_into_words(event: Any, words: str) -> None:
+    """Python writes no number of more than 4,300 digits; texts of two characters can be taken for pairs."""
+    conn = Connection.established(SERVER)
+    if isinstance(event, RejectConnection):
+        conn = Connection(SERVER)
+        conn.receive_data(Connection(CLIENT).send(Request("/", "example.com")))
+    with pytest.raises(LocalProtocolError, match=words):
+        conn.send(event)
+
+
+def test_copies_of_connection_closed() -> None:
+    """It crosses to another process, as all exceptions do."""
+    error = ConnectionClosed("too late", CloseInfo((1000, ""), cause="closed 1000 by us"))
+    for duplicate in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (str(duplicate), duplicate.close_info) == (str(error), error.close_info)
 
 
 def test_derived_limit_follows_replace() -> None:

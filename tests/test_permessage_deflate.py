@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import pickle
 import zlib
 from dataclasses import FrozenInstanceError, replace
 from types import ModuleType, SimpleNamespace
@@ -23,6 +24,7 @@ from wsproto_lite.extensions import (
     negotiate,
     parse_extensions,
 )
+from wsproto_lite.settings import Settings
 
 NAME = "permessage-deflate"
 BOTH_NO_TAKEOVER = {"server_no_context_takeover": True, "client_no_context_takeover": True}
@@ -295,6 +297,7 @@ class TestConfiguration:
     def test_copies(self) -> None:
         extension = PerMessageDeflate(level=9)
         assert copy.copy(extension) == copy.deepcopy(extension) == extension
+        assert pickle.loads(pickle.dumps(Settings(extensions=(extension,)))).extensions == (extension,)
         assert replace(extension, level=1) == PerMessageDeflate(level=1)
 
     def test_codec_tells_what_was_agreed(self) -> None:

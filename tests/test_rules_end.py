@@ -30,6 +30,7 @@ from streams import positions, role_and_stream, settings
 from wsproto_lite import (
     CLIENT,
     SERVER,
+    AcceptConnection,
     CloseConnection,
     Connection,
     Ping,
@@ -167,6 +168,18 @@ class TestRule6LastEventAlone:
         assert isinstance(last, CloseConnection)
         assert (last.code, last.error is not None) == (code, is_fault)
         assert (connection.has_pending, connection.is_ending) == (False, False)
+
+    def test_end_of_the_stream_held_back_on_request(self) -> None:
+        """The same where it is the transport that has ended, behind a message that came early."""
+        client, connection = Connection(CLIENT), Connection(SERVER)
+        connection.receive_data(client.send(Request("/", "example.com")) + text(SERVER, "early"))
+        connection.send(AcceptConnection())
+        assert connection.receive_eof() == [TextMessage("early")]
+        assert connection.receive_data(b"", hold_end=True) == []
+        assert (connection.has_pending, connection.is_ending) == (True, True)
+        (last,) = connection.receive_data(b"")
+        assert isinstance(last, CloseConnection)
+        assert (last.code, connection.has_pending, connection.is_ending) == (1006, False, False)
 
     @both_roles
     def test_what_is_no_end_is_not_held_back(self, role: Role) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ from helpers import (
     LIMITS_OFF,
     MIB,
     OTHER,
+    RESPONSE,
     UPGRADE,
     both_roles,
+    byte_by_byte,
     connect,
     deflating,
     feed,
@@ -21,6 +25,7 @@ from helpers import (
     header,
     only_code,
     ping,
+    rfc_nonce,
     text,
 )
 from hypothesis import given
@@ -30,11 +35,13 @@ from slow_codec import BINARY, CLOSE, FIN, PONG, TEXT
 from streams import role_and_stream, settings
 
 from wsproto_lite import (
+    CLIENT,
     SERVER,
     AcceptConnection,
     BytesMessage,
     Connection,
     Ping,
+    Request,
     Role,
     Settings,
     State,
@@ -64,6 +71,23 @@ class TestOneByteReads:
             finally:
                 sys.setprofile(None)
         assert counts[2] < counts[0] + 100
+
+    @both_roles
+    @pytest.mark.parametrize("opcode", [TEXT, BINARY], ids=["text", "binary"])
+    def test_mebibyte(self, role: Role, opcode: int) -> None:
+        """All of 16 parts take as long, but two at most; with a copy for each byte of what has come none would."""
+        conn = connect(role)
+        data = frame(role, FIN | opcode, b"x" * MIB)
+        part = -(-len(data) // 16)
+        times, sizes = [], []
+        for start in range(0, len(data), part):
+            chunks = byte_by_byte(data[start : start + part])
+            begun = time.process_time()
+            for chunk in chunks:
+                sizes += [len(event.data) for event in conn.receive_data(chunk)]
+            times.append(time.process_time() - begun)
+        assert sorted(times)[-3] < 5 * min(times)
+        assert sizes == [MIB]
 
 
 class TestLostClose:
@@ -118,12 +142,35 @@ class TestEarlyData:
 
     def test_every_cut(self) -> None:
         data = UPGRADE + text(SERVER, "early") + ping(SERVER, b"!")
-        for at in range(len(UPGRADE), len(data)):
+        for at in range(len(UPGRADE), len(data) + 1):
             server = Connection(SERVER)
             assert len(server.receive_data(data[:at])) == 1
             assert server.receive_data(data[at : at + 1]) == []
             server.send(AcceptConnection())
             assert feed(server, data[at + 1 :]) == [TextMessage("early"), Ping(b"!")]
+
+    def test_byte_by_byte(self) -> None:
+        server = Connection(SERVER)
+        assert len(feed(server, *byte_by_byte(UPGRADE))) == 1
+        assert feed(server, *byte_by_byte(text(SERVER, "early") + ping(SERVER, b"!"))) == []
+        server.send(AcceptConnection())
+        assert feed(server, b"") == [TextMessage("early"), Ping(b"!")]
+
+    @pytest.mark.parametrize("size", [1, 7, 1000])
+    def test_client(self, size: int) -> None:
+        """What follows the 101 in one read is parsed at once, and nothing of it is lost however it is cut."""
+        client = Connection(CLIENT, Settings(random_bytes=rfc_nonce))
+        client.send(Request("/chat", "server.example.com"))
+        data = RESPONSE + text(CLIENT, "early") + ping(CLIENT, b"!")
+        events = feed(client, *(data[at : at + size] for at in range(0, len(data), size)))
+        assert events[1:] == [TextMessage("early"), Ping(b"!")]
+
+    def test_second_request_is_taken_for_frames(self) -> None:
+        """There is one request to a connection: what looks like another is a frame with reserved bits (0x47)."""
+        server = Connection(SERVER)
+        assert len(server.receive_data(UPGRADE + UPGRADE)) == 1
+        server.send(AcceptConnection())
+        assert only_code(feed(server, b"")) == 1002
 
 
 class TestUninitialisedMemory:
@@ -175,10 +222,11 @@ class TestRetainedMemory:
     """Jetty 13029: input and the last message are released at once; an idle connection holds next to nothing."""
 
     @both_roles
-    def test_idle_connection(self, role: Role) -> None:
+    @pytest.mark.parametrize("size", [30_000, 70_000], ids=["in one chunk", "in several"])
+    def test_idle_connection(self, role: Role, size: int) -> None:
         """Under 1 KB, before it was used and after."""
         shared, connections = Settings(), []
-        data = text(role, "x") + ping(role) + frame(role, BINARY) + frame(role, FIN, bytes(70_000))
+        data = text(role, "x") + ping(role) + frame(role, BINARY) + frame(role, FIN, bytes(size))
 
         def use() -> None:
             for _ in range(100):
@@ -191,3 +239,39 @@ class TestRetainedMemory:
         use()
         assert kept_memory(use) < 100 * 1000
         assert len(connections) == 200
+
+    @both_roles
+    @pytest.mark.parametrize("first", [FIN | 3, FIN], ids=["of a frame", "of the order of frames"])
+    def test_last_event(self, role: Role, first: int) -> None:
+        """Its error holds on to no input, nor to the connection, and leaves nothing for the collector."""
+        data = frame(role, FIN | BINARY, bytes(60_000)) + frame(role, first)
+        kept: list[Any] = []
+
+        def fail() -> None:
+            conn = connect(role)
+            conn.receive_data(bytes(bytearray(data)))
+            kept.extend(conn.receive_data(b""))
+
+        assert kept_memory(fail) < 10_000
+        assert kept[0].error.__traceback__ is None
+        fail()
+        kept.clear()
+        assert not gc.collect()
+
+    @pytest.mark.parametrize(
+        "head", [b"GET / HTTP/1.1\r\nx: ", b"POST / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["431", "405"]
+    )
+    def test_refused_request(self, head: bytes) -> None:
+        """What came with it and after it is dropped with it."""
+        server = Connection(SERVER)
+        assert kept_memory(lambda: server.receive_data(head + bytes(1_000_000))) < 10_000
+
+    def test_early_data(self) -> None:
+        """It is there once."""
+        server = Connection(SERVER)
+        assert kept_memory(lambda: server.receive_data(UPGRADE + bytes(1_000_000))) < 1_020_000
+
+    def test_early_data_over_the_limit(self) -> None:
+        server = Connection(SERVER)
+        assert kept_memory(lambda: feed(server, UPGRADE + bytes(1_000_000))) < 20_000
+        assert server.state is State.CLOSED

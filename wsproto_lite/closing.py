@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .codec import UTF8_INVALID, UTF8_START, check_utf8
 from .constants import MAX_CLOSE_REASON, CloseCode, is_sendable_close_code
-from .errors import LocalProtocolError, RemoteProtocolError
+from .errors import LocalProtocolError, RemoteProtocolError, number
 from .events import CloseConnection
 
 
@@ -37,9 +37,10 @@ def encode_close(code: object, reason: object) -> bytes:
     if code == CloseCode.NO_STATUS_RCVD and not reason:
         return b""
     if not is_sendable_close_code(code):
-        raise LocalProtocolError(f"close code {int(code)} may not be sent{' with a reason' if code == 1005 else ''}")
+        with_reason = " with a reason" if code == CloseCode.NO_STATUS_RCVD else ""
+        raise LocalProtocolError(f"close code {number(int(code))} may not be sent{with_reason}")
     try:
-        encoded = reason.encode()
+        encoded = str.encode(reason)
     except UnicodeEncodeError as error:
         raise LocalProtocolError(f"close reason has a lone surrogate at {error.start}") from None
     if len(encoded) > MAX_CLOSE_REASON:

@@ -139,15 +139,15 @@ class Connection:
     @property
     def is_ending(self) -> bool:
         """Whether the last event is all that receive_data(b"") has to give."""
-        return self._receiver is not None and self._receiver.ending is not None
+        return self.has_pending and (self._receiver is None or not self._receiver.has_pending)
 
     def receive_data(self, data: bytes | bytearray | memoryview, *, hold_end: bool = False) -> list[Event]:
         """Take bytes from the peer and return the events they complete.
 
         b"" adds nothing and is no EOF; it continues what was held back, see has_pending. `hold_end` holds the last
-        event back for a call without it, even if nothing comes before it: for a caller who has yet to answer earlier
-        messages, which is impossible after the end. Raises TypeError for anything that isn't bytes-like, nothing else:
-        what the peer did wrong arrives as the last event.
+        event of an open connection back for a call without it, even if nothing comes before it: for a caller who has
+        yet to answer earlier messages, which is impossible after the end. Raises TypeError for anything that isn't
+        bytes-like, nothing else: what the peer did wrong arrives as the last event.
         """
         if type(data) is not bytes:
             data = _as_bytes(data)
@@ -213,7 +213,7 @@ class Connection:
             if isinstance(answer, RejectConnection):
                 return [self._refuse(upgrade, answer)]
             if answer is not None:
-                self._early = bytearray(upgrade.rest)
+                self._early = upgrade.rest
                 return [answer]
         if self._eof:
             return [self._end_by_failure(_lost("the transport ended during the handshake"))]
@@ -224,6 +224,7 @@ class Connection:
 
     def _refuse(self, upgrade: ServerUpgrade, event: RejectConnection) -> RejectConnection:
         self._output = upgrade.reject(event)
+        upgrade.rest.clear()
         self._refused = upgrade
         self._end(self.role, _described(f"refused {event.status_code} by us", str(event.error)))
         return event
@@ -283,8 +284,8 @@ class Connection:
             and not receiver.pings
         ):
             try:
-                return encode_text(event.data.encode(), sender.keys)
-            except (AttributeError, UnicodeEncodeError):
+                return encode_text(str.encode(event.data), sender.keys)
+            except (TypeError, UnicodeEncodeError):
                 pass  # the usual way knows what to say
         sender = self._check_can_send(event, compress)
         if sender is None:
@@ -473,7 +474,7 @@ class Connection:
 def _as_bytes(data: object) -> bytes:
     if isinstance(data, (bytes, bytearray, memoryview)):
         try:
-            return bytes(data)
+            return bytes(memoryview(data))  # not what a subclass says of itself
         except ValueError as error:
             raise TypeError(f"data can't be read: {error}") from None
     raise TypeError(f"data is {type(data).__name__}; it must be bytes, bytearray or memoryview")

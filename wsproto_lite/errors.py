@@ -39,6 +39,10 @@ class ConnectionClosed(LocalProtocolError):
         super().__init__(message)
         self.close_info = close_info
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Give what a copy is made of, in another process too: by itself Exception would forget an argument."""
+        return type(self), (*self.args, self.close_info), self.__dict__
+
 
 class RemoteProtocolError(ProtocolError):
     """The peer broke a rule. Arrives inside the last event; only the single-frame API raises it.
@@ -58,3 +62,10 @@ class RemoteProtocolError(ProtocolError):
 
     def __hash__(self) -> int:
         return hash((self.args, self.code))
+
+
+def number(value: object) -> str:
+    """Write a value that should be a number for an error message: Python writes no int of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return f"a number of {value.bit_length()} bits"
+    return repr(value)

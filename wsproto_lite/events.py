@@ -33,7 +33,8 @@ class Request:
     headers: received, every header as it came, names in lower case; sent, those to add.
     origin: of the page that a browser connects for, None without.
     extensions: received, the parsed offer; not for sending, as extensions are offered from the settings.
-    extra_headers: received, the headers that the handshake does not own, for a proxy to forward; not for sending.
+    extra_headers: received, the headers that the handshake does not own and that can be sent, for a proxy to forward;
+        not for sending.
     """
 
     __slots__ = ("extensions", "extra_headers", "headers", "host", "origin", "subprotocols", "target")
@@ -163,7 +164,7 @@ class EncodedTextMessage:
 class BytesMessage:
     """Binary data, whole or in part (RFC 6455 sections 5.4 and 5.6).
 
-    data: of the message, or of the part. Sent, any bytes-like object.
+    data: of the message, or of the part. Sent, it may be a bytearray or memoryview, too.
     frame_finished, message_finished: as in `TextMessage`.
     """
 

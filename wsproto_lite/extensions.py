@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol, Union
 
@@ -278,6 +279,11 @@ class PerMessageDeflate(Extension):
         """Return itself. A module can't be copied, besides."""
         return self
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Give what a copy in another process is made of. A module can't go there, but its name can."""
+        values = {name: getattr(self, name) for name in PerMessageDeflate.__slots__}
+        return _restore, (type(self), {**values, "backend": self.backend.__name__})
+
     def _level(self) -> int:
         default: int = _DEFAULT_LEVELS.get(getattr(self.backend, "__name__", "")) or self.backend.Z_DEFAULT_COMPRESSION
         return default if self.level is None else self.level
@@ -352,6 +358,10 @@ class PerMessageDeflate(Extension):
             decompress_bits=agreed.get(f"{theirs}_max_window_bits", _DEFAULT_BITS),
             decompress_takeover=f"{theirs}_no_context_takeover" not in agreed,
         )
+
+
+def _restore(kind: type[PerMessageDeflate], values: dict[str, Any]) -> PerMessageDeflate:
+    return kind(**{**values, "backend": import_module(values["backend"])})
 
 
 def _read(params: Params, values: dict[str, dict[str | None, int]]) -> dict[str, int]:

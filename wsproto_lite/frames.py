@@ -265,7 +265,7 @@ def first_byte(opcode: int, fin: int, rsv1: int, rsv2: int, rsv3: int) -> int:
     """Put a first byte together. Raises LocalProtocolError that names what doesn't fit."""
     try:
         return _FIRST_BYTES[opcode, fin, rsv1, rsv2, rsv3]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         for name, value in {"fin": fin, "rsv1": rsv1, "rsv2": rsv2, "rsv3": rsv3}.items():
             if value not in (0, 1):
                 raise LocalProtocolError(f"{name} is {value!r}; it is 0 or 1") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .errors import LocalProtocolError, RemoteProtocolError
+from .errors import LocalProtocolError, RemoteProtocolError, number
 from .events import AcceptConnection, Header, Headers, RejectConnection, Request
 from .extensions import format_extensions, negotiate
 from .handshake_rules import (
@@ -157,10 +157,10 @@ def reject(event: RejectConnection, *, http: Http = "1.1") -> list[Header]:
     check_http(http)
     status, lowest = event.status_code, 200 if http == "1.1" else 300
     if not isinstance(status, int) or not lowest <= status <= 599:
-        raise LocalProtocolError(f"status of a refusal is {status!r}; it is from {lowest} to 599")
+        raise LocalProtocolError(f"status of a refusal is {number(status)}; it is from {lowest} to 599")
     if not isinstance(event.body, (bytes, bytearray, memoryview)):
         raise LocalProtocolError(f"body is of type {type(event.body).__name__}; it is bytes")
-    size = len(bytes(event.body))
+    size = len(encoded(event.body, "body"))
     if size and status in _NO_CONTENT:
         raise LocalProtocolError(f"body is {size} bytes; a response {status} has none")
     given = sendable(event.headers, allowed=_allowed_in_refusal(status, http))

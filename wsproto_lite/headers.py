@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence, Set
+from typing import cast
 
 from .errors import LocalProtocolError
 from .events import Header, Headers
@@ -68,7 +69,10 @@ def encoded(value: object, what: str) -> bytes:
             return value.encode("ascii")
         raise LocalProtocolError(f"{what} {shown(value)} is not ASCII; encode it to bytes as the peer expects it")
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
+        try:
+            return bytes(value)
+        except ValueError as error:
+            raise LocalProtocolError(f"{what} can't be read: {error}") from None
     raise LocalProtocolError(f"{what} is of type {type(value).__name__}; it is str or bytes")
 
 
@@ -93,6 +97,13 @@ def lenient(value: object) -> bytes:
     return encoded(value, "what the peer sent")
 
 
+def _pair(header: object) -> tuple[object, object]:
+    if isinstance(header, (str, bytes)):  # which could be taken apart like a pair, if it has two characters
+        raise TypeError(f"{shown(header)} is none")
+    name, value = cast("tuple[object, object]", header)
+    return name, value
+
+
 def sendable(headers: Headers, *, allowed: Set[bytes] = frozenset()) -> list[Header]:
     """Check the fields that a caller adds, and give them as bytes, names in lower case.
 
@@ -101,7 +112,7 @@ def sendable(headers: Headers, *, allowed: Set[bytes] = frozenset()) -> list[Hea
     """
     checked = []
     try:
-        pairs = [(name, value) for name, value in headers]
+        pairs = [_pair(header) for header in headers]
     except (TypeError, ValueError) as error:
         raise LocalProtocolError(f"headers are not pairs of name and value: {error}") from error
     for raw_name, raw_value in pairs:
@@ -144,8 +155,11 @@ def options(values: Sequence[bytes]) -> set[bytes]:
 
 
 def forwardable(headers: Iterable[Header], connection: set[bytes]) -> list[Header]:
-    """Leave out what the handshake owns, and what a proxy must not pass on, the fields that the options of Connection
-    name among it (RFC 9110 section 7.6.1).
+    """Leave out what the handshake owns, and what a proxy must not pass on: the fields that the options of Connection
+    name (RFC 9110 section 7.6.1), and what is no field, as `sendable` has it: a peer that sends a control character
+    would make the proxy fail.
     """
     dropped = _NOT_FORWARDED if connection <= _NOT_FORWARDED else _NOT_FORWARDED | connection
-    return [field for field in headers if field[0] not in dropped]
+    return [
+        (name, value) for name, value in headers if name not in dropped and is_token(name) and is_field_value(value)
+    ]

@@ -5,12 +5,14 @@ Knows the state of a connection and how many bytes it has received. Must not kno
 
 from __future__ import annotations
 
-import math
+import sys
 
 from .connection import Connection
 from .constants import CloseCode, State
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import Event
+
+_LONGEST = sys.float_info.max  # an int may be more, and adding a float to it fails
 
 
 class Heartbeat:
@@ -173,12 +175,12 @@ def _after(now: float, seconds: float | None) -> float | None:
 
 
 def _check_time(now: float) -> None:
-    if not (_is_number(now) and -math.inf < now < math.inf):
+    if not (_is_number(now) and -_LONGEST <= now <= _LONGEST):
         raise LocalProtocolError(f"now is {now!r}; it is a number of seconds")
 
 
 def _check(name: str, seconds: float | None) -> None:
-    if seconds is not None and not (_is_number(seconds) and 0 < seconds < math.inf):
+    if seconds is not None and not (_is_number(seconds) and 0 < seconds <= _LONGEST):
         raise LocalProtocolError(f"{name} is {seconds!r}; it is a positive number of seconds or None")
 
 

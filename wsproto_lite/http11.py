@@ -305,8 +305,21 @@ class ClientUpgrade:
 
     def _read_body(self, refusal: RejectConnection, data: bytes | bytearray | memoryview) -> RejectConnection | None:
         assert self._reader is not None
-        if data:
-            self._reader.receive_data(bytes(data))  # to h11 nothing would be the end
+        data = bytes(data)
+        start = 0
+        while True:
+            # h11 holds a line against the limit when it isn't complete. So that the split of the input makes no
+            # difference, it never gets more at once than takes a line over that.
+            room = self._settings.max_header_size + 1 - len(self._reader.trailing_data[0])
+            if start < len(data):
+                self._reader.receive_data(data[start : start + room])  # to h11 nothing would be the end
+            start += room
+            answer = self._read_more_body(refusal)
+            if answer is not None or start >= len(data):
+                return answer
+
+    def _read_more_body(self, refusal: RejectConnection) -> RejectConnection | None:
+        assert self._reader is not None
         limit = self._settings.max_message_size
         try:
             event = self._reader.next_event()
@@ -316,7 +329,9 @@ class ClientUpgrade:
                     return _broken(refusal.status_code, f"body of the refusal is over the limit of {limit} bytes")
                 event = self._reader.next_event()
         except h11.RemoteProtocolError as error:
-            return _broken(refusal.status_code, f"body of the refusal is broken: {_cut(error)}")
+            # Without h11's quotation, which is of what has come so far.
+            reason, _, _ = _cut(error).partition(": bytearray")
+            return _broken(refusal.status_code, f"body of the refusal is broken: {reason}")
         if event is h11.NEED_DATA:
             return None
         refusal.body = bytes(self._body)

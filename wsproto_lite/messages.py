@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Union
 
-from .assembly import IncomingMessage, decode_slice
+from .assembly import IncomingMessage, decode_slice, decode_text
 from .closing import check_close, parse_close
 from .codec import (
     BEGIN,
@@ -260,7 +260,7 @@ class Receiver(Decoder):
         if not is_text:
             events.append(BytesMessage(content))
         else:
-            events.append(TextMessage(content.decode()) if self._as_str else EncodedTextMessage(content))
+            events.append(TextMessage(decode_text(content)) if self._as_str else EncodedTextMessage(content))
         if start + size < len(data):
             held.appendleft((data, start + size))
 
@@ -293,6 +293,9 @@ class Receiver(Decoder):
 
     def _end(self, ending: Ending) -> None:
         self.ending = ending
+        if isinstance(ending, RemoteProtocolError):
+            # It holds on to our frames, and with them to the input, for as long as the last event is kept.
+            ending.__traceback__ = ending.__context__ = None
         self._message = None
         self._suspended = None
         self._bulk = 0

@@ -71,10 +71,10 @@ class Sender:
 
     def _text(self, event: TextMessage, compress: bool | None) -> Frame:
         try:
-            payload = event.data.encode()
+            payload = str.encode(event.data)  # whatever a subclass makes of it
         except UnicodeEncodeError as error:
             raise LocalProtocolError(f"text has a lone surrogate at {error.start}") from None
-        except AttributeError:
+        except TypeError:
             raise LocalProtocolError(f"text is {type(event.data).__name__}; it must be str") from None
         if self._utf8 != UTF8_START:
             raise LocalProtocolError("text follows encoded text that ends within a code point")
@@ -166,10 +166,12 @@ class Sender:
 
 
 def _as_buffer(data: object) -> Buffer:
-    if isinstance(data, (bytes, bytearray)):
+    if type(data) is bytes or type(data) is bytearray:
         return data
-    if isinstance(data, memoryview):
+    if isinstance(data, (bytes, bytearray, memoryview)):
         try:
+            # What C reads is as long as it says, which a subclass could lie about, but no memoryview.
+            data = memoryview(data)
             return data.cast("B") if data.c_contiguous and data.nbytes else data.tobytes()
         except ValueError as error:
             raise LocalProtocolError(f"payload can't be read: {error}") from None
