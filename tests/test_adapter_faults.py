@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +14,9 @@ from adapter_faults import MOMENTS, UNLIMITED, dribble, in_time, nothing_left, u
 from adapter_peers import Peer, client_of
 from adapter_short_of_files import FEW, MANY
 from adapter_subject_uvicorn import servers
-from adapter_subjects import PATIENCE, SUBJECTS, ServerSubject
-from asyncio_helpers import SHORT, handshake, text
+from adapter_subjects import SUBJECTS, ServerSubject
+from asyncio_helpers import SHORT, UPLOAD, handshake, text
+from patience import PATIENCE
 from processes import program
 from wsproto.events import CloseConnection
 
@@ -189,6 +191,30 @@ def test_client_stalls_in_the_handshake(subject: ServerSubject, sent: bytes) -> 
 
 
 @servers
+def test_client_does_not_read_the_answers(subject: ServerSubject) -> None:
+    """That reading has paused, as messages are yet to be taken, is no excuse: who takes them waits for the client."""
+    log = Log()
+
+    def answer_at_length(ws: Any) -> Generator[Any, Any, None]:
+        try:
+            while True:
+                yield ws.recv()
+                yield ws.send(bytes(1 << 20))
+        except ConnectionClosed:
+            log.end(ws)
+
+    timeouts = {"ping_interval": SHORT, "ping_timeout": SHORT, "close_timeout": SHORT}
+    with (
+        subject.serving(answer_at_length, **timeouts) as server,
+        client_of(server.port, buffer=4096) as peer,
+        in_time(),
+    ):
+        peer.send(*[text("more")] * 200)
+        assert log.wait() == 1011
+        wait_until_empty(server)
+
+
+@servers
 def test_client_does_not_answer_our_close(subject: ServerSubject) -> None:
     log = Log()
     with subject.serving(log.close, close_timeout=SHORT) as server, client_of(server.port) as peer, in_time():
@@ -233,6 +259,27 @@ def test_slow_input_does_not_delay_the_end(subject: ServerSubject) -> None:
         assert log.wait() == 1006
 
 
+@servers
+def test_end_of_the_stream_does_not_delay_the_end(subject: ServerSubject) -> None:
+    """Nor is it moved when the client has nothing more to send, and doesn't read what waits to be written."""
+    seconds = 20 * SHORT
+    log = Log()
+
+    def close_behind_much(ws: Any) -> Generator[Any, Any, None]:
+        yield ws.send(bytes(UPLOAD))
+        yield from log.close(ws)
+
+    with (
+        subject.serving(close_behind_much, close_timeout=seconds) as server,
+        client_of(server.port, buffer=4096) as peer,
+    ):
+        began = time.monotonic()
+        dribble(peer, UNFINISHED[:16], seconds / 20)
+        peer.half_close()
+        assert log.wait() == 1006
+        assert time.monotonic() - began < 1.5 * seconds
+
+
 # ---- no file descriptors left ----
 
 
@@ -248,7 +295,8 @@ def test_no_descriptors_left(subject: ServerSubject) -> None:
             for peer in peers:
                 peer.write(handshake())
             assert peers[0].sock.recv(1 << 16).startswith(b"HTTP/1.1 101 ")
-            until(lambda: len(list(files.iterdir())) >= FEW)
+            # A connection of threads takes three, all or none.
+            until(lambda: len(list(files.iterdir())) > FEW - 3)
         with client_of(int(port)) as peer:
             peer.send(text("still there"), CloseConnection(code=1000))
             assert peer.read_to_end() == ["still there", 1000]

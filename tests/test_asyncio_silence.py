@@ -37,6 +37,28 @@ async def test_silence_after_a_ping() -> None:
 
 
 @in_loop
+async def test_pong_that_is_late_when_the_opening_is_noticed() -> None:
+    """Where others keep the loop busy a tick that follows the handshake may fail the connection: its Close goes out."""
+    loop = asyncio.get_running_loop()
+    time, passed = loop.time, 0.0
+
+    async def handler(ws: WebSocket) -> None:
+        nonlocal passed
+        passed += 2 * SHORT
+        ws.tick()
+        passed += 2 * SHORT
+        await ws.wait_closed()
+        assert ws.close_code == 1011
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(loop, "time", lambda: time() + passed)
+        async with running(handler, ping_interval=SHORT, ping_timeout=SHORT) as server, peer_of(server) as peer:
+            ping, code = await peer.read_to_end()
+            assert isinstance(ping, Ping)
+            assert code == 1011
+
+
+@in_loop
 async def test_pongs_keep_a_connection_open() -> None:
     async with (
         running(ping_interval=SHORT, ping_timeout=SHORT) as server,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import socket
 import ssl
@@ -14,8 +15,8 @@ from typing import Any
 import pytest
 import wsproto
 from adapter_peers import Peer, client_of, server_that
-from adapter_subjects import PATIENCE
 from asyncio_helpers import LINGER_NOT, SHORT, handshake
+from patience import PATIENCE
 from wsproto.events import CloseConnection, TextMessage
 
 from wsproto_lite import SERVER, ConnectionClosed, LocalProtocolError
@@ -307,12 +308,52 @@ def test_late_connection() -> None:
         assert theirs.recv(1) == b""
 
 
+def test_connection_that_opens_while_the_server_closes() -> None:
+    """It is one of those that are told, or is cut."""
+    late = []
+    ours, theirs = socket.socketpair()
+    with unstarted() as server, theirs:
+
+        class Other(WebSocket):
+            """While this one is told, there is another."""
+
+            def go_away(self, code: int, reason: str) -> None:
+                late.append(server._open(ours))
+
+        other = Other(socket.socket(), SERVER, server._options)
+        server._connections.add(other)
+        server.close()
+        (ws,) = late
+        assert ws is not None
+        ws.wait_closed(PATIENCE)
+        assert theirs.recv(1) == b""
+        other._end()
+
+
 def test_late_tls_handshake() -> None:
     ours, theirs = socket.socketpair()
     with unstarted() as server, theirs:
         server._is_closing = True
         server._ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         assert server._open(ours) is None
+
+
+def test_reset_before_the_tls_handshake() -> None:
+    """Nothing stays open."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, unstarted() as server:
+        server._ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        assert server._open(reset_by_the_peer(listener)) is None
+        with pytest.raises(OSError, match="not connected"):
+            connect("wss://localhost/", sock=reset_by_the_peer(listener))
+    gc.collect()  # a socket that wasn't closed warns
+
+
+def reset_by_the_peer(listener: socket.socket) -> socket.socket:
+    """Make one end of a connection that has lost its other end."""
+    with socket.create_connection(listener.getsockname()) as peer:
+        sock, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+    return sock
 
 
 def test_reset_noticed_when_half_closing() -> None:
@@ -358,3 +399,31 @@ def test_addresses_of_a_host(monkeypatch: pytest.MonkeyPatch, number: int, fails
     else:
         with pytest.raises(OSError, match="no such address"):
             _sockets.listen_on("host", 0)
+
+
+@pytest.mark.parametrize("silent", [1, 3], ids=["one", "all"])
+def test_addresses_of_a_server(monkeypatch: pytest.MonkeyPatch, uri: str, silent: int) -> None:
+    """They have their turns, all within the open timeout."""
+    seconds = 10.0
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{number}", 0)) for number in (2, 1, 3)]
+    turns = []
+
+    def create(address: Any, timeout: float) -> socket.socket:
+        turns.append(round(seconds / timeout))
+        if len(turns) <= silent:
+            raise socket.timeout("timed out")
+        sock = socket.socket()
+        sock.connect(address)
+        return sock
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+    monkeypatch.setattr(socket, "create_connection", create)
+    if silent == 1:
+        with connect(uri.replace("127.0.0.1", "several.test"), open_timeout=seconds) as ws:
+            ws.send("hello")
+            assert ws.recv() == "hello"
+        assert turns == [3, 2]
+    else:
+        with pytest.raises(TimeoutError, match="longer than"):
+            connect(uri.replace("127.0.0.1", "several.test"), open_timeout=seconds)
+        assert turns == [3, 2, 1]

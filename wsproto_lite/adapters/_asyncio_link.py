@@ -17,7 +17,7 @@ from ..errors import ConnectionClosed
 from ..events import Event
 from ..heartbeat import Heartbeat
 from ._closing import Step, next_step
-from ._facts import OPEN
+from ._facts import CONNECTING, OPEN
 from ._options import ANSWER_TIME, READ_SIZE, Options
 
 # All connections of a loop read into the same buffer, one after the other: what is found in it is copied at once.
@@ -41,6 +41,7 @@ class Link(asyncio.BufferedProtocol, ABC):
     __slots__ = (
         "_buffer",
         "_cut",
+        "_give_up_at",
         "_has_eof",
         "_has_throttled",
         "_heartbeat",
@@ -57,6 +58,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         "_output_size",
         "_patience",
         "_seen_state",
+        "_seen_unsent",
         "_timeouts",
         "_timer",
         "_transport",
@@ -76,6 +78,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._heartbeat = Heartbeat(self.conn, self.loop.time(), *options.timeouts)
         self._timer: asyncio.TimerHandle | None = None
         self._cut: asyncio.TimerHandle | None = None
+        self._give_up_at: float | None = None  # the transport, whatever is left to read or write
         self._patience: asyncio.TimerHandle | None = None  # for a user who has yet to take what came before the end
         self._transport: asyncio.Transport | None = None  # None again when it is lost
         self._info: asyncio.Transport | None = None
@@ -84,6 +87,7 @@ class Link(asyncio.BufferedProtocol, ABC):
         self._output_size = 0
         self._writers: list[asyncio.Future[None]] = []
         self._seen_state = self.conn.state
+        self._seen_unsent = 0
         self._is_scheduled = False
         self._is_fresh = False  # nothing was written since there was input, or another turn of the loop
         self._is_paused = False  # writing
@@ -243,18 +247,18 @@ class Link(asyncio.BufferedProtocol, ABC):
                 self._is_eof_due = False
                 self.take(conn.receive_eof())
             self.schedule()
-        self._flush()
         if conn.state is not self._seen_state:
             self._seen_state = conn.state
             self._wake_writers()
             self.tick()
+        self._flush()  # behind the tick, which may fail the connection: nothing can be written after a half-close
         self._throttle()
         holds_input = self._holds_input()
         self._is_holding = holds_input or not self._is_reading
         may_wait = conn.is_ending or self._is_eof_due or self._is_answering
         if holds_input and may_wait and self._patience is None and self._transport is not None:
             self._patience = self.loop.call_later(ANSWER_TIME, self._lose_patience)
-        if conn.should_shutdown or conn.should_close:
+        if conn.state is not CONNECTING and conn.state is not OPEN:
             self._shut_down()
 
     def _holds_input(self) -> bool:
@@ -301,6 +305,9 @@ class Link(asyncio.BufferedProtocol, ABC):
         transport = self._transport
         if transport is None or self.holds_refusal:
             return
+        if self._give_up_at is None and self._timeouts.close_timeout is not None:
+            # Absolute, as the heartbeat's deadline is, which ends when the core is done.
+            self._give_up_at = self.loop.time() + self._timeouts.close_timeout
         step = next_step(self.conn, has_eof=self._has_eof, can_half_close=transport.can_write_eof())
         if step is Step.CLOSE:
             transport.close()
@@ -309,9 +316,9 @@ class Link(asyncio.BufferedProtocol, ABC):
                 transport.write_eof()
             except OSError:
                 transport.abort()  # the peer has reset the connection, and asyncio is yet to tell
-        if self._cut is None and self._heartbeat.deadline() is None and self._timeouts.close_timeout is not None:
+        if self._cut is None and self._heartbeat.deadline() is None and self._give_up_at is not None:
             # The core is done with the transport, which may have output left, or input to wait for.
-            self._cut = self.loop.call_later(self._timeouts.close_timeout, self.abort)
+            self._cut = self.loop.call_at(self._give_up_at, self.abort)
 
     def abort(self) -> None:
         """Give the transport up at once, with what isn't written yet."""
@@ -328,11 +335,16 @@ class Link(asyncio.BufferedProtocol, ABC):
 
     def tick(self) -> None:
         """Let the heartbeat do what is due: at its deadline, and when the state has changed or a Pong has come."""
-        is_reading = not self._has_throttled
+        is_reading = not self._has_throttled or self._is_stuck()
         self._has_throttled = not self._is_reading
+        self._seen_unsent = self.unsent if self._is_paused else 0
         self.take(self._heartbeat.tick(self.loop.time(), is_reading=is_reading))
         self.schedule()
         self._set_timer(self._heartbeat.deadline())
+
+    def _is_stuck(self) -> bool:
+        """Tell whether senders wait, and the peer has read nothing since the last tick: then it is slow, not we."""
+        return self._is_paused and 0 < self._seen_unsent <= self.unsent
 
     def _on_deadline(self) -> None:
         self.tick()

@@ -18,6 +18,7 @@ from ._asyncio_link import Link
 from ._facts import CONNECTING, LOCAL_CLOSING, MESSAGES, OPEN, Data, Facts, Sendable, to_event
 from ._options import WRITE_SIZE, Options
 from ._pings import Pings
+from ._service import log_problem
 
 
 class WebSocket(Link, Facts):
@@ -68,6 +69,7 @@ class WebSocket(Link, Facts):
         elif isinstance(event, (CloseConnection, RejectConnection)):
             self._ending = event
             self._fail_pings()
+            log_problem(self.conn, event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

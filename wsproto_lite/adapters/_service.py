@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, NamedTuple, Protocol
 
 from ..connection import Connection
-from ..constants import CloseCode
+from ..constants import SERVER, CloseCode
 from ..errors import ConnectionClosed
-from ..events import AcceptConnection, Headers, RejectConnection, Request
+from ..events import AcceptConnection, CloseConnection, Headers, RejectConnection, Request
 from ._shared import select_subprotocol
 
 logger = logging.getLogger("wsproto_lite")
@@ -69,6 +69,16 @@ def check_answer(answer: object) -> RejectConnection:
     if not isinstance(answer, RejectConnection):
         raise TypeError(f"process_request returned {answer!r}; it must be a RejectConnection or None")
     return answer
+
+
+def log_problem(conn: Connection, ending: CloseConnection | RejectConnection) -> None:
+    """Log for which fault of the client's a connection was failed or refused (RFC 6455 section 7.1.7).
+
+    A client that is merely gone is no problem.
+    """
+    error = ending.error
+    if conn.role is SERVER and error is not None and error.code != CloseCode.ABNORMAL_CLOSURE:
+        logger.info("a connection was %s", conn.close_info.cause)
 
 
 def code_after(failure: Exception, websocket: Endable) -> CloseCode:

@@ -18,8 +18,9 @@ from ..events import AcceptConnection, CloseConnection, Event, Message, Ping, Po
 from ..heartbeat import Heartbeat
 from ._closing import Step, next_step
 from ._facts import CONNECTING, LOCAL_CLOSING, MESSAGES, OPEN, Data, Facts
-from ._options import ANSWER_TIME, Options
+from ._options import ANSWER_TIME, WRITE_SIZE, Options
 from ._pings import Pings
+from ._service import log_problem
 from ._shared import HandshakeRejected
 
 
@@ -60,6 +61,7 @@ class Session(Facts, ABC):
         "_output_size",
         "_pings",
         "_seen_state",
+        "_seen_unsent",
         "_timeouts",
         "_timer_deadline",
         "_wants_input",
@@ -86,8 +88,9 @@ class Session(Facts, ABC):
         self._held_until: float | None = None  # when what is held back has waited long enough for the user
         self._is_overdue = False  # that time has passed
         self._is_answering = False  # the last message was taken, and its taker has neither sent any nor come back
-        self._cut: float | None = None  # when to give up a transport that the core is done with
+        self._cut: float | None = None  # when to give up the transport, once the core is done with it
         self._seen_state = self.conn.state
+        self._seen_unsent = 0
         self._wants_input = True
         self._has_throttled = False  # since the last tick
         self._has_eof = False
@@ -104,6 +107,11 @@ class Session(Facts, ABC):
     @abstractmethod
     def abort(self) -> None:
         """Give the transport up at once, with what isn't written yet."""
+
+    @property
+    @abstractmethod
+    def unsent(self) -> int:
+        """Bytes that wait to be written."""
 
     # ---- input ----
 
@@ -149,6 +157,7 @@ class Session(Facts, ABC):
             self.response = event
         elif isinstance(event, (CloseConnection, RejectConnection)):
             self._ending = event
+            log_problem(self.conn, event)
 
     def _advance(self) -> None:
         """Do what follows from any change."""
@@ -175,8 +184,11 @@ class Session(Facts, ABC):
         self._wants_input = not self._has_eof and not (conn.state is OPEN and self._is_full())
         if not self._wants_input:
             self._has_throttled = True
-        if self._cut is None and self._is_core_done() and self._timeouts.close_timeout is not None:
-            self._cut = self._timer_deadline = self._clock() + self._timeouts.close_timeout
+        if self._cut is None and self._timeouts.close_timeout is not None and self._is_closing():
+            # Absolute, as the heartbeat's deadline is, which ends when the core is done.
+            self._cut = self._clock() + self._timeouts.close_timeout
+        if self._cut is not None and self._is_core_done():
+            self._timer_deadline = self._cut
         self._notify()
 
     def _holds_input(self) -> bool:
@@ -184,6 +196,9 @@ class Session(Facts, ABC):
 
     def _is_full(self) -> bool:
         return len(self._messages) > (self._max_queue if self._wants_input else self._max_queue // 4)
+
+    def _is_closing(self) -> bool:
+        return self.conn.state is not CONNECTING and self.conn.state is not OPEN and not self._is_holding()
 
     def _is_core_done(self) -> bool:
         """Tell whether nobody but us watches the transport, which may have output left, or input to wait for."""
@@ -255,14 +270,19 @@ class Session(Facts, ABC):
             self._advance()
         if self._timer_deadline is None or now < self._timer_deadline:
             return False
-        if self._cut is None:
+        if not self._is_core_done():
             self._tick()
             self._advance()
         return conn.should_close
 
+    def _is_stuck(self) -> bool:
+        """Tell whether senders wait, and the peer has read nothing since the last tick: then it is slow, not we."""
+        return WRITE_SIZE < self._seen_unsent <= self.unsent
+
     def _tick(self) -> None:
-        is_reading = not self._has_throttled
+        is_reading = not self._has_throttled or self._is_stuck()
         self._has_throttled = not self._wants_input
+        self._seen_unsent = self.unsent
         self._take(self._heartbeat.tick(self._clock(), is_reading=is_reading))
         self._timer_deadline = self._heartbeat.deadline()
 

@@ -61,7 +61,7 @@ def connect(
     deadline = None if open_timeout is None else monotonic() + open_timeout
     try:
         if sock is None:
-            sock = _open_socket(destination, path, _left(deadline), kwargs)
+            sock = _open_socket(destination, path, deadline, kwargs)
         sock = _secure(sock, destination, server_hostname, deadline)
         return _open(sock, destination, options, deadline)
     except (socket.timeout, TimeoutError):  # which are one from Python 3.10 on
@@ -73,14 +73,28 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(1e-6, deadline - monotonic())
 
 
+def _dial(host: str, port: int, deadline: float | None, kwargs: dict[str, Any]) -> socket.socket:
+    """Try the addresses of a host in turn. socket.create_connection() alone gives each of them the whole timeout."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    while True:
+        address = addresses.pop(0)
+        left = _left(deadline)
+        try:
+            return socket.create_connection((address, port), left and left / (1 + len(addresses)), **kwargs)
+        except OSError:
+            if not addresses:
+                raise
+
+
 def _open_socket(
-    destination: Destination, path: str | None, timeout: float | None, kwargs: dict[str, Any]
+    destination: Destination, path: str | None, deadline: float | None, kwargs: dict[str, Any]
 ) -> socket.socket:
     if path is None:
-        return socket.create_connection((destination.uri.host, destination.uri.port), timeout, **kwargs)
+        return _dial(destination.uri.host, destination.uri.port, deadline, kwargs)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(timeout)
+        sock.settimeout(_left(deadline))
         sock.connect(path)
     except BaseException:
         sock.close()
@@ -94,6 +108,7 @@ def _secure(
     if destination.ssl is None:
         return sock
     try:
+        sock.getpeername()  # raises where the peer has reset the connection: wrap_socket() would leave that open
         sock.settimeout(_left(deadline))
         return destination.ssl.wrap_socket(sock, server_hostname=server_hostname or destination.uri.host)
     except BaseException:

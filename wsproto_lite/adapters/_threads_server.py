@@ -132,12 +132,13 @@ class Server:
         Raises LocalProtocolError for a code or reason that can't be sent.
         """
         encode_close(code, reason)
-        for websocket in self.connections:
-            websocket.go_away(code, reason)
+        # First, so that a connection is either among those that there are now, or finds that it is late.
         with self._changed:
             if not self._is_closing:
                 self._is_closing = True
                 self._poller.wake()
+        for websocket in self.connections:
+            websocket.go_away(code, reason)
 
     def wait_closed(self) -> None:
         """Wait until the server is closed, all its connections are, too, and all handlers are done.
@@ -244,6 +245,7 @@ class Server:
     def _secure(self, sock: socket) -> socket:
         if self._ssl is None:
             return sock
+        sock.getpeername()  # raises where the peer has reset the connection: wrap_socket() would leave that open
         sock.settimeout(self._options.timeouts.open_timeout)
         secure = self._ssl.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         with self._changed:

@@ -143,7 +143,11 @@ class WebSocketProtocol(Link):
         elif isinstance(event, Pong):
             self.tick()
         elif isinstance(event, CloseConnection):
-            self._end(event.code, None if event.code == CloseCode.ABNORMAL_CLOSURE else event.reason)
+            is_lost = event.code == CloseCode.ABNORMAL_CLOSURE
+            if event.error is not None and not is_lost:
+                # RFC 6455 section 7.1.7.
+                logger.info("WebSocket %s", self.conn.close_info.cause)
+            self._end(event.code, None if is_lost else event.reason)
         elif isinstance(event, RejectConnection):
             logger.warning("WebSocket request refused: %s", event.error)
             self._end(CloseCode.ABNORMAL_CLOSURE)
@@ -234,7 +238,9 @@ class WebSocketProtocol(Link):
         due, LocalProtocolError for what can't be sent.
         """
         try:
-            if self._is_paused or self._output_size > WRITE_SIZE:
+            # A Close doesn't wait for room, for its deadline begins when it is sent.
+            may_wait = self._transport is None or message["type"] != "websocket.close"
+            if may_wait and (self._is_paused or self._output_size > WRITE_SIZE):
                 await self.wait_writable()
             send = _SENDERS[self._phase].get(message["type"])
             if send is None:
