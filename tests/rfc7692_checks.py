@@ -29,9 +29,10 @@ HELLO_AGAIN = bytes.fromhex("f200110000")
 """Section 7.2.3.2: refers to the "Hello" before it."""
 
 
-def offered(**config: Any) -> str:
+def offered(*more: Extension, **config: Any) -> str:
     """Give the field that a client writes."""
-    request = Connection(CLIENT, Settings(extensions=(PerMessageDeflate(**config),))).send(Request("/", "localhost"))
+    settings = Settings(extensions=(PerMessageDeflate(**config), *more))
+    request = Connection(CLIENT, settings).send(Request("/", "localhost"))
     (line,) = [line for line in request.decode().split("\r\n") if line.startswith("Sec-WebSocket-Extensions: ")]
     return line.partition(": ")[2]
 

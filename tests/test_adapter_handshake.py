@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from adapter_peers import client_of
+from adapter_peers import Peer, client_of, server_that
 from adapter_scripts import Steps, receive_all, subjects, wait_closed
-from adapter_subjects import PATIENCE, Subject
+from adapter_subjects import Subject
 from asyncio_helpers import SHORT, handshake
+from patience import PATIENCE
 
 from wsproto_lite import (
     AcceptConnection,
@@ -84,6 +85,26 @@ def test_refusals(subject: Subject) -> None:
         headers = [("Authorization", "Bearer right")]
         with pytest.raises(HandshakeRejected, match="HTTP 403"):
             subject.talk(receive_all, server.uri, origin="http://there", additional_headers=headers)
+
+
+@subjects
+def test_redirects_are_not_followed(subject: Subject) -> None:
+    """What is in the headers might not be for the other server to see."""
+    elsewhere = socket.create_server(("127.0.0.1", 0))
+    location = b"ws://127.0.0.1:%d/" % elsewhere.getsockname()[1]
+
+    def behave(peer: Peer) -> None:
+        assert b"Authorization: Bearer secret" in peer.sock.recv(1 << 16)
+        peer.write(b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location)
+        assert peer.sock.recv(1) == b""
+
+    with elsewhere, server_that(behave) as uri:
+        with pytest.raises(HandshakeRejected, match="HTTP 302") as caught:
+            subject.talk(receive_all, uri, additional_headers=[("Authorization", "Bearer secret")])
+        assert (b"location", location) in list(caught.value.headers)
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ BAD_URIS = {
     "ws://example.org/a b": "visible ASCII",
     "ws://example.org/\r\nX: y": "visible ASCII",
     "ws://ex\u00e4mple.org/": "visible ASCII",
+    'ws://ex"ample.org/': "host",
+    "ws://example.org/ex\u00e4mple": "visible ASCII",
+    "ws://example.org/?ex\u00e4mple": "visible ASCII",
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,18 @@ async def test_server_closes(server_side: ssl.SSLContext, client_side: ssl.SSLCo
 async def test_untrusted(server_side: ssl.SSLContext) -> None:
     async with running(ssl=server_side) as server:
         with pytest.raises(ssl.SSLCertVerificationError):
+            await connect(uri_of(server))
+
+
+@in_loop
+async def test_certificate_of_another(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 6455 section 4.1, step 5: if the certificate can't be verified the client MUST fail; its name counts, too."""
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))  # what is trusted by default
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("other.example").configure_cert(context)
+    async with running(ssl=context) as server:
+        with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'localhost'"):
             await connect(uri_of(server))
 
 

@@ -120,8 +120,10 @@ class TestSending:
     def test_buffers_of_a_client_do_not(self) -> None:
         payload = bytearray(b"data" * 100)
         parts = connect(CLIENT).send_buffers(BytesMessage(payload))
+        outputs = [(role, connect(role).send(BytesMessage(payload))) for role in (CLIENT, SERVER)]
         payload[:] = b"x" * 400
-        assert frames_from(CLIENT, b"".join(parts)) == [(FIN | BINARY, b"data" * 100)]
+        for role, output in ((CLIENT, b"".join(parts)), *outputs):
+            assert frames_from(role, output) == [(FIN | BINARY, b"data" * 100)]
 
     def test_buffers_without_payload(self) -> None:
         assert connect(SERVER).send_buffers(BytesMessage(b"")) == [b"\x82\x00"]

@@ -239,10 +239,16 @@ def test_nonsense_set_later(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", ",", "a,", ",a", "a,,b", "a, ,b", "a, ", " a", "a ", "\ta", "a,b\t", "a b", "a,a"]
+    "value",
+    [
+        *["", ",", "a,", ",a", "a,,b", "a, ,b", "a, ", " a", "a ", "\ta", "a,b\t"],
+        *[f"a{separator}b" for separator in '()<>@;:\\"/[]?={} \t'],
+        *["a\x1fb", "a\x7fb", "a,a", "a, b, a"],
+    ],
 )
 def test_4_1_subprotocols(value: str) -> None:
-    """RFC 6455 section 4.1, item 10: the elements MUST be non-empty tokens, each one unique."""
+    """RFC 6455 section 4.1, item 10: the elements MUST be non-empty tokens, each one unique. Case counts."""
+    assert HandshakeRequest(websocket_protocols="a.b, A.b").websocket_protocols == b"a.b, A.b"
     with pytest.raises(LocalProtocolError, match="list of subprotocols"):
         HandshakeRequest(websocket_protocols=value)
     request = HandshakeRequest()

@@ -1,16 +1,23 @@
-"""What RFC 6455 section 4.1 leaves to whoever opens the connection, done by the asyncio adapter."""
+"""What RFC 6455 leaves to whoever has the transport: section 4.1 to who opens it, section 7.1.7 to a server."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 
 import pytest
 import trustme
+from adapter_peers import client_of
+from adapter_subject_uvicorn import servers
+from adapter_subjects import ServerSubject
 from asyncio_helpers import in_loop, port_of, running
+from helpers import close, feed, frame
+from helpers import connect as opened
 
-from wsproto_lite import LocalProtocolError
+from wsproto_lite import CLIENT, SERVER, LocalProtocolError, RemoteProtocolError, Role
+from wsproto_lite.adapters._closing import Step, next_step
 from wsproto_lite.adapters.asyncio import connect
 
 
@@ -51,6 +58,41 @@ async def test_4_1_tls_before_the_handshake() -> None:
     assert await first == b"\x16"  # a TLS handshake record (RFC 8446 section 5.1)
 
 
+CLOSED, FAILED, GIVEN_UP = "closed by the peer", "failed", "given up"
+
+
+@pytest.mark.parametrize(
+    ("role", "end", "has_eof", "can_half_close", "step"),
+    [
+        (SERVER, "nothing", False, True, Step.WAIT),
+        (SERVER, CLOSED, False, True, Step.HALF_CLOSE),
+        (SERVER, CLOSED, False, False, Step.CLOSE),
+        (SERVER, CLOSED, True, True, Step.CLOSE),
+        (SERVER, FAILED, False, True, Step.HALF_CLOSE),
+        (SERVER, FAILED, False, False, Step.WAIT),
+        (SERVER, FAILED, True, False, Step.CLOSE),
+        (CLIENT, "nothing", False, True, Step.WAIT),
+        (CLIENT, CLOSED, False, True, Step.WAIT),
+        (CLIENT, CLOSED, True, True, Step.CLOSE),
+        (CLIENT, FAILED, False, True, Step.HALF_CLOSE),
+        (CLIENT, FAILED, False, False, Step.WAIT),
+        (CLIENT, FAILED, True, True, Step.CLOSE),
+        (SERVER, GIVEN_UP, False, True, Step.CLOSE),
+        (CLIENT, GIVEN_UP, False, True, Step.CLOSE),
+    ],
+)
+def test_7_1_1_next_step(role: Role, end: str, has_eof: bool, can_half_close: bool, step: Step) -> None:
+    """Section 7.1.1: an endpoint SHOULD close cleanly: half-close, read up to the EOF, and only then close."""
+    connection = opened(role)
+    if end in (CLOSED, FAILED):
+        feed(connection, close(role) if end == CLOSED else frame(role, 0x83))
+    if end == GIVEN_UP:
+        connection.fail(RemoteProtocolError("nothing came", 1006))
+    if has_eof:
+        connection.receive_eof()
+    assert next_step(connection, has_eof=has_eof, can_half_close=can_half_close) is step
+
+
 def test_10_6_no_context_for_an_insecure_uri() -> None:
     """Section 10.6: TLS MUST be supported; who gives a context for a ws:// URI would believe to have it."""
     with pytest.raises(LocalProtocolError, match="not secure"):
@@ -65,3 +107,27 @@ async def test_4_1_connection_that_could_not_be_opened() -> None:
         port = closed.getsockname()[1]
         with pytest.raises(ConnectionRefusedError):
             await connect(f"ws://127.0.0.1:{port}/")
+
+
+@servers
+@pytest.mark.parametrize(
+    ("data", "problems"),
+    [
+        (b"\x83\x80\0\0\0\0", ["closed 1002 by us: opcode 0x3 is unknown"]),
+        (b"\x81\x81\0\0\0\0\xff", ["closed 1007 by us: text is not valid UTF-8"]),
+        (b"\x88\x82\0\0\0\0\x03\xe8", []),
+        (b"", []),
+    ],
+    ids=["unknown opcode", "not UTF-8", "a proper Close", "gone"],
+)
+def test_7_1_7_server_logs_the_problem(
+    subject: ServerSubject, data: bytes, problems: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Section 7.1.7: to fail the connection, a server SHOULD log the problem."""
+    caplog.set_level(logging.INFO)
+    with subject.serving() as server, client_of(server.port) as peer:
+        peer.write(data)
+        peer.sock.shutdown(socket.SHUT_WR)
+        peer.read_to_end(answer=False)
+    closed = [text.partition("closed ") for text in caplog.messages]
+    assert [found + cause for _, found, cause in closed if cause[:1] == "1"] == problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from helpers import OTHER, UPGRADE, both_roles, close, connect, feed, frame, frames_from, ping, text
+from helpers import KEY, OTHER, RESPONSE, UPGRADE, both_roles, close, connect, feed, frame, frames_from, ping, text
 from slow_codec import BINARY, CLOSE, FIN, PONG, TEXT
 
 from wsproto_lite import (
@@ -15,6 +15,7 @@ from wsproto_lite import (
     CloseConnection,
     Connection,
     ConnectionClosed,
+    Heartbeat,
     LocalProtocolError,
     RejectConnection,
     Request,
@@ -45,17 +46,23 @@ def test_5_5_1_body_begins_with_a_code(role: Role, size: int) -> None:
 def test_5_5_1_code_in_network_byte_order(role: Role) -> None:
     """Section 5.5.1: the code is a 2-byte unsigned integer in network byte order, what follows is the reason."""
     assert closes(role, connect(role).send(CloseConnection(3001, "why"))) == [b"\x0b\xb9why"]
+    with pytest.raises(LocalProtocolError, match="may not be sent with a reason"):
+        connect(role).send(CloseConnection(1005, "a reason without a code"))
     assert feed(connect(role), close(role, 3001, b"why")) == [CloseConnection(3001, "why")]
 
 
 @both_roles
-@pytest.mark.parametrize("event", [TextMessage("late"), BytesMessage(b"late")], ids=["text", "bytes"])
-def test_5_5_1_no_data_after_our_close(role: Role, event: TextMessage | BytesMessage) -> None:
+@pytest.mark.parametrize(("kind", "late", "name"), [(TextMessage, "late", "text"), (BytesMessage, b"late", "binary")])
+@pytest.mark.parametrize("begun", [False, True], ids=["another message", "the rest of a message"])
+def test_5_5_1_no_data_after_our_close(role: Role, kind: Any, late: Any, name: str, begun: bool) -> None:
     """Section 5.5.1: the application MUST NOT send any more data frames after a Close."""
     connection = connect(role)
+    if begun:
+        connection.send(kind(late, message_finished=False))
     connection.send(CloseConnection(1000))
-    with pytest.raises(LocalProtocolError, match="after a close frame"):
-        connection.send(event)
+    for finished in (False, True):
+        with pytest.raises(LocalProtocolError, match=f"{name} message after a close frame"):
+            connection.send(kind(late, message_finished=finished))
 
 
 @both_roles
@@ -66,6 +73,10 @@ def test_5_5_1_close_is_answered(role: Role, code: int | None) -> None:
     feed(connection, close(role, code))
     answer = b"" if code is None else code.to_bytes(2, "big")
     assert closes(role, connection.data_to_send()) == [answer]
+    waiting = connect(role, auto_reply=False)
+    feed(waiting, close(role, code))
+    assert waiting.data_to_send() == b""
+    assert closes(role, waiting.send(CloseConnection(code or 1005))) == [answer]
 
 
 @both_roles
@@ -95,9 +106,12 @@ def test_5_5_1_answer_as_soon_as_practical(role: Role, theirs: int | None, ours:
 
 def test_5_5_1_client_masks_its_close() -> None:
     """Section 5.5.1: Close frames from client to server must be masked, answers among them."""
-    client = connect(CLIENT)
+    client = connect(CLIENT, random_bytes=lambda size: KEY * (size // 4))
     feed(client, close(CLIENT))
-    assert client.data_to_send()[1] & 0x80
+    masked = close(SERVER)  # as a server gets it
+    assert client.data_to_send() == masked
+    client = connect(CLIENT, random_bytes=lambda size: KEY * (size // 4))
+    assert client.send(CloseConnection(1000)) == masked
 
 
 @both_roles
@@ -110,14 +124,24 @@ def test_5_5_1_tcp_is_closed_after_both(role: Role) -> None:
         feed(connection, close(role))
         connection.receive_eof()
         assert (connection.state, connection.should_close) == (State.CLOSED, True)
+    # The EOF may come with the Close, before this is taken.
+    connection = connect(role)
+    assert connection.receive_data(text(role, "a") + close(role)) == [TextMessage("a")]
+    assert (connection.receive_eof(), connection.should_close) == ([CloseConnection(1000)], True)
 
 
-def test_5_5_1_server_closes_at_once() -> None:
+@pytest.mark.parametrize("auto_reply", [True, False])
+def test_5_5_1_server_closes_at_once(auto_reply: bool) -> None:
     """Sections 5.5.1 and 7.1.1: the server MUST close immediately: it shuts its side down first."""
-    server = connect(SERVER)
-    assert not server.should_shutdown
+    server, told = connect(SERVER, auto_reply=auto_reply), connect(SERVER)
     feed(server, close(SERVER))
-    assert server.should_shutdown
+    assert server.should_shutdown is auto_reply
+    if not auto_reply:
+        server.send(CloseConnection(1000))
+    told.send(CloseConnection(1000))
+    assert not told.should_shutdown
+    feed(told, close(SERVER))
+    assert (server.should_shutdown, told.should_shutdown) == (True, True)
 
 
 def test_5_5_1_client_waits_for_the_server() -> None:
@@ -127,6 +151,15 @@ def test_5_5_1_client_waits_for_the_server() -> None:
     assert (client.should_shutdown, client.should_close) == (False, False)
     client.receive_eof()
     assert client.should_close
+    waiting = connect(CLIENT)
+    feed(waiting, close(CLIENT))
+    heartbeat = Heartbeat(waiting, 0, close_timeout=10)
+    for now, is_over in ((0, False), (9, False), (10, True)):
+        heartbeat.tick(now)
+        assert waiting.should_close is is_over
+    late = connect(CLIENT)
+    late.receive_data(text(CLIENT, "a") + close(CLIENT))
+    assert (late.receive_eof(), late.should_close) == ([CloseConnection(1000)], True)
 
 
 def test_7_1_1_trailing_bytes() -> None:
@@ -164,6 +197,12 @@ def test_7_1_2_end(role: Role, ours_first: bool, auto_reply: bool) -> None:
     assert (connection.should_shutdown, connection.should_close) == (role is SERVER, False)
     connection.receive_eof()
     assert (connection.state, connection.should_shutdown, connection.should_close) == (State.CLOSED, True, True)
+    if auto_reply:
+        # The end of the stream is known before the Close is taken, as there was a message to answer first.
+        held = connect(role)
+        held.receive_data(text(role, "a") + close(role))
+        assert held.receive_eof() == [CloseConnection(1000)]
+        assert (held.state, held.should_shutdown, held.should_close) == (State.CLOSED, True, True)
 
 
 @both_roles
@@ -188,10 +227,14 @@ def test_7_1_7_problem_for_the_log(role: Role) -> None:
 
 
 @both_roles
-@pytest.mark.parametrize(("first", "payload", "code"), [(VIOLATION, b"", 1002), (FIN | TEXT, b"\xff", 1007)])
+@pytest.mark.parametrize(
+    ("first", "payload", "code"),
+    [(VIOLATION, b"", 1002), (FIN | TEXT, b"\xff", 1007), (FIN | TEXT, b"a" * 11, 1009)],
+    ids=["opcode", "text", "size"],
+)
 def test_7_1_7_close_with_a_code(role: Role, first: int, payload: bytes, code: int) -> None:
     """Section 7.1.7: an endpoint that is established SHOULD send a Close with an appropriate code when it fails."""
-    connection = connect(role)
+    connection = connect(role, max_message_size=10)
     feed(connection, frame(role, first, payload))
     (sent,) = closes(role, connection.data_to_send())
     assert int.from_bytes(sent[:2], "big") == code
@@ -220,13 +263,19 @@ def test_7_1_7_no_close_of_our_own(role: Role) -> None:
     assert closes(role, connection.data_to_send()) == []
 
 
-def test_7_2_1_client_fails_the_handshake() -> None:
+@pytest.mark.parametrize(
+    "response",
+    [b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"SSH-2.0-x\r\n", RESPONSE],
+    ids=["no fields", "no HTTP", "another key"],
+)
+def test_7_2_1_client_fails_the_handshake(response: bytes) -> None:
     """Section 7.2.1: where the opening handshake asks for it the client MUST fail the connection."""
     client = Connection(CLIENT)
     client.send(Request("/", "localhost"))
-    (event,) = client.receive_data(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    (event,) = client.receive_data(response)
     assert isinstance(event, CloseConnection)
-    assert (event.code, client.state, client.should_close) == (1006, State.CLOSED, True)
+    assert (event.code, event.error is None) == (1006, False)
+    assert (client.state, client.should_close, client.data_to_send()) == (State.CLOSED, True, b"")
 
 
 @both_roles
@@ -239,6 +288,19 @@ def test_7_2_1_lost_transport(role: Role) -> None:
     assert (connection.state, connection.should_close, connection.data_to_send()) == (State.CLOSED, True, b"")
     with pytest.raises(ConnectionClosed):
         connection.send(TextMessage("late"))
+
+
+@pytest.mark.parametrize("received", [None, b"", RESPONSE[:40]], ids=["not asked", "no response", "part of it"])
+def test_7_2_1_transport_lost_in_the_handshake(received: bytes | None) -> None:
+    """Section 7.2.1: if the transport is lost the client MUST fail the connection, in the handshake as well."""
+    client = Connection(CLIENT)
+    if received is not None:
+        client.send(Request("/", "localhost"))
+        assert client.receive_data(received) == []
+    (event,) = client.receive_eof()
+    assert isinstance(event, CloseConnection)
+    assert (event.code, event.error is None) == (1006, False)
+    assert (client.state, client.should_close, client.data_to_send()) == (State.CLOSED, True, b"")
 
 
 @both_roles

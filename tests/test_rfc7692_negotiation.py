@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from deflate_backends import noise
 from helpers import RSV1, both_roles, feed
 from rfc7692_checks import (
     FULL_WINDOWS,
     HELLO,
+    HELLO_AGAIN,
     NAME,
     assert_client_fails,
     client_for,
@@ -23,6 +25,7 @@ from slow_codec import FIN, TEXT
 
 from wsproto_lite import (
     CLIENT,
+    SERVER,
     AcceptConnection,
     Extension,
     Role,
@@ -54,11 +57,27 @@ class Other(Extension):
 def test_5_client_offers_by_name() -> None:
     """Section 5: to offer, a client MUST include the name in Sec-WebSocket-Extensions."""
     assert offered() == "permessage-deflate; client_max_window_bits"
+    assert offered(Other(0x20)) == "permessage-deflate; client_max_window_bits, x-other"
+
+
+def test_4_name_and_parameters() -> None:
+    """Section 4: the extension's name and all its parameters MUST be in Sec-WebSocket-Extensions, of either end."""
+    flags = "; server_no_context_takeover; client_no_context_takeover"
+    config = {
+        "server_no_context_takeover": True,
+        "client_no_context_takeover": True,
+        "server_max_window_bits": 9,
+        "client_max_window_bits": 10,
+    }
+    params = f"{flags}; server_max_window_bits=9; client_max_window_bits=10"
+    assert offered(**config) == NAME + params
+    assert server_for(f"{NAME}; client_max_window_bits", **config)[1] == NAME + params
 
 
 def test_5_client_tells_its_window() -> None:
     """Section 5: the client MUST inform the server of its window: all that is not told is 32,768 bytes."""
-    assert "; server_max_window_bits=10;" in offered(server_max_window_bits=10)
+    for bits in range(8, 15):
+        assert f"; server_max_window_bits={bits};" in offered(server_max_window_bits=bits)
 
 
 def test_5_server_accepts_by_name() -> None:
@@ -74,11 +93,13 @@ def test_5_server_supports_what_it_accepts() -> None:
         server, answer = server_for(NAME + params)
         assert answer is not None
         client, _ = client_for(answer)
+        # The second refers to the first, as far as the window reaches.
+        message = TextMessage(noise(1500).hex())
         for one, other in ((client, server), (server, client)):
             for _ in range(2):
-                output = one.send(TextMessage("Hello" * 100))
+                output = one.send(message)
                 assert output[0] == FIN | RSV1 | TEXT
-                assert feed(other, output) == [TextMessage("Hello" * 100)]
+                assert feed(other, output) == [message]
 
 
 def test_5_server_declines_a_second_use_of_rsv1() -> None:
@@ -103,6 +124,8 @@ def test_5_server_that_declines_says_nothing() -> None:
 def test_5_client_fails_what_it_did_not_offer() -> None:
     """Section 5: on an invalid response, such as accepting what was not offered, the client MUST fail."""
     assert_client_fails("permessage-bzip2", "was not offered")
+    assert_client_fails(f"{NAME}, permessage-bzip2", "was not offered")
+    assert_client_fails(f"{NAME}, {NAME}", "twice")
 
 
 @both_roles
@@ -111,6 +134,10 @@ def test_5_both_ends_use_what_was_agreed(role: Role) -> None:
     connection = opened_fully(role, "; server_no_context_takeover; client_no_context_takeover")
     assert sent(connection, TextMessage("Hello"), TextMessage("Hello")) == [(FIN | RSV1 | TEXT, HELLO)] * 2
     assert feed(connection, marked(role, HELLO)) == [TextMessage("Hello")]
+    # Each side by its own parameters.
+    connection = opened_fully(role, "; server_no_context_takeover")
+    again = HELLO if role is SERVER else HELLO_AGAIN
+    assert [data for _, data in sent(connection, TextMessage("Hello"), TextMessage("Hello"))] == [HELLO, again]
 
 
 # ---- permessage-deflate: what a server declines and a client fails ----
@@ -122,10 +149,18 @@ INVALID = (
     "; server_max_window_bits=16",
     "; client_max_window_bits=16",
     "; server_max_window_bits",
+    "; client_max_window_bits=7",
     "; server_no_context_takeover=1",
     "; client_no_context_takeover=1",
+    "; server_no_context_takeover=true",
+    "; client_no_context_takeover=true",
 )
-TWICE = "; client_no_context_takeover; client_no_context_takeover"
+TWICE = (
+    "; server_no_context_takeover; server_no_context_takeover",
+    "; client_no_context_takeover; client_no_context_takeover",
+    "; server_max_window_bits=12; server_max_window_bits=12",
+    "; client_max_window_bits=12; client_max_window_bits=11",
+)
 
 
 def test_7_server_declines_unknown_parameters() -> None:
@@ -139,9 +174,10 @@ def test_7_server_declines_invalid_values(params: str) -> None:
     assert server_for(NAME + params)[1] is None
 
 
-def test_7_server_declines_doubled_parameters() -> None:
+@pytest.mark.parametrize("params", TWICE)
+def test_7_server_declines_doubled_parameters(params: str) -> None:
     """Section 7: a server MUST decline an offer with a parameter more than once."""
-    assert server_for(NAME + TWICE)[1] is None
+    assert server_for(NAME + params)[1] is None
 
 
 def test_7_server_declines_what_it_does_not_support() -> None:
@@ -161,14 +197,17 @@ def test_7_client_fails_invalid_values(params: str) -> None:
     assert_client_fails(NAME + params, "with")
 
 
-def test_7_client_fails_doubled_parameters() -> None:
+@pytest.mark.parametrize("params", TWICE)
+def test_7_client_fails_doubled_parameters(params: str) -> None:
     """Section 7: a client MUST fail on a response with a parameter more than once."""
-    assert_client_fails(NAME + TWICE, "twice")
+    assert_client_fails(NAME + params, "twice")
 
 
 def test_7_client_fails_what_it_does_not_support() -> None:
     """Section 7: a client MUST fail on a configuration that it doesn't support: a window larger than it asked for."""
     assert_client_fails(f"{NAME}; server_max_window_bits=11", "the limit is 10", server_max_window_bits=10)
+    _, event = client_for(f"{NAME}; server_max_window_bits=10", server_max_window_bits=10)
+    assert isinstance(event, AcceptConnection)
 
 
 def test_7_1_1_1_server_supports_the_parameter() -> None:
@@ -205,6 +244,10 @@ def test_7_1_2_values_that_we_write() -> None:
     """Sections 7.1.2.1 and 7.1.2.2: what we write MUST conform to the ABNF, too."""
     params = "; server_max_window_bits=9; client_max_window_bits=10"
     assert offered(server_max_window_bits=9, client_max_window_bits=10) == NAME + params
+    flags = "; server_no_context_takeover; client_no_context_takeover"
+    both = {"server_no_context_takeover": True, "client_no_context_takeover": True}
+    assert offered(**both) == f"{NAME}{flags}; client_max_window_bits"
+    assert server_for(NAME, **both)[1] == f"{NAME}{flags}; server_max_window_bits=12"
     ours = {"server_max_window_bits": 9, "client_max_window_bits": 10}
     assert server_for(f"{NAME}; client_max_window_bits", **ours)[1] == NAME + params
 
@@ -221,3 +264,4 @@ def test_7_3_window_of_1_kib_or_more() -> None:
     assert server_for(f"{NAME}; client_max_window_bits")[1] == (
         f"{NAME}; server_max_window_bits=12; client_max_window_bits=12"
     )
+    assert offered() == f"{NAME}; client_max_window_bits"

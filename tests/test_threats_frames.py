@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import slow_codec
 from helpers import (
@@ -33,6 +35,7 @@ from wsproto_lite import (
     Connection,
     LocalProtocolError,
     Role,
+    Settings,
     State,
     TextMessage,
 )
@@ -125,6 +128,7 @@ INVALID_TEXT = {
     "no continuation of 2": b"\xc3a",
     "no continuation of 3": b"\xe2\x82a",
     "no continuation of 4": b"\xf0\x9f\x98a",
+    "beyond the last lead": b"\xf5\x80\x80\x80",
     "ff": b"\xff",
 }
 
@@ -170,17 +174,41 @@ class TestUtf8:
 
     @both_roles
     @pytest.mark.parametrize("invalid", INVALID_TEXT.values(), ids=INVALID_TEXT)
-    def test_after_inflation(self, role: Role, invalid: bytes) -> None:
-        for parts in ([b"a" + invalid], [b"a", invalid], [b"a" + invalid[:1], invalid[1:]]):
-            conn, peer = deflating(role)
-            data = b"".join(peer.send(BytesMessage(part, True, part is parts[-1])) for part in parts)
-            assert data[0] & 0x7F == RSV1 | BINARY
-            assert only_code(feed(conn, bytes([data[0] ^ BINARY ^ TEXT]) + data[1:])) == 1007
+    def test_every_prefix(self, role: Role, invalid: bytes) -> None:
+        """Where the text ends after any byte of the sequence, whole and in fragments that end at each byte."""
+        for size in range(1, len(invalid) + 1):
+            prefix = b"a" + invalid[:size]
+            for at in range(len(prefix) + 1):
+                data = messages(role, [prefix[:at], prefix[at:]], TEXT)
+                for chunks in ([data], byte_by_byte(data)):
+                    assert only_code(feed(connect(role), *chunks)) == 1007
+
+    @both_roles
+    @pytest.mark.parametrize("delivery", ["message", "frame", "piece"])
+    @pytest.mark.parametrize("invalid", INVALID_TEXT.values(), ids=INVALID_TEXT)
+    def test_after_inflation(self, role: Role, invalid: bytes, delivery: Any) -> None:
+        """The last prefix is the sequence itself; fragments in one read become one piece, byte by byte they don't."""
+        for size in range(1, len(invalid) + 1):
+            payload = b"a" + invalid[:size]
+            for parts in ([payload], *([payload[:at], payload[at:]] for at in range(1, len(payload)))):
+                for cut in (lambda data: [data], byte_by_byte):
+                    conn, peer = deflating(role, delivery=delivery)
+                    frames = [
+                        peer.send(BytesMessage(part, True, at == len(parts) - 1)) for at, part in enumerate(parts)
+                    ]
+                    data = b"".join(frames)
+                    assert data[0] & 0x7F == RSV1 | BINARY
+                    events = feed(conn, *cut(bytes([data[0] ^ BINARY ^ TEXT]) + data[1:]))
+                    assert only_code(events[-1:]) == 1007
+                    assert "".join(event.data for event in events[:-1]) in ("", "a")
 
     @both_roles
     @pytest.mark.parametrize("invalid", INVALID_TEXT.values(), ids=INVALID_TEXT)
     def test_close_reasons(self, role: Role, invalid: bytes) -> None:
-        assert only_code(feed(connect(role), close(role, 1000, b"a" + invalid))) == 1007
+        for size in range(1, len(invalid) + 1):
+            data = close(role, 1000, b"a" + invalid[:size])
+            for chunks in ([data], byte_by_byte(data)):
+                assert only_code(feed(connect(role), *chunks)) == 1007
 
     def masked(self, role: Role, payload: bytes) -> bytes:
         return slow_codec.mask(payload, KEY) if role is SERVER else payload
@@ -194,11 +222,17 @@ class TestCloseCodes:
 
     @both_roles
     def test_every_code_received(self, role: Role) -> None:
-        """Section 7.4; Autobahn 7.7 and 7.9."""
+        """Section 7.4; Autobahn 7.7 and 7.9. A good code is echoed (section 5.5.1), no other goes back."""
+        without_mask = Settings(random_bytes=bytes)
+        at = 2 if role is SERVER else 6
         for code in range(65536):
-            (event,) = Connection.established(role).receive_data(close(role, code))
+            conn = Connection.established(role, without_mask)
+            (event,) = conn.receive_data(close(role, code))
             assert isinstance(event, CloseConnection)
-            assert (event.code, event.error is None) == ((code, True) if code in VALID_CODES else (1002, False))
+            answer = code if code in VALID_CODES else 1002
+            assert (event.code, event.error is None) == (answer, code in VALID_CODES)
+            output = conn.data_to_send()
+            assert (output[0], output[at : at + 2]) == (FIN | CLOSE, answer.to_bytes(2, "big"))
 
     @both_roles
     def test_every_code_sent(self, role: Role) -> None:
