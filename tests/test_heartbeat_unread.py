@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers import both_roles, connect, feed, frames_from, handshake, pong
+from helpers import both_roles, close, connect, feed, frames_from, handshake, pong, text
 from slow_codec import FIN, PING
 
 from wsproto_lite import (
@@ -46,6 +46,19 @@ class TestNotReading:
             assert heartbeat.tick(deadline, is_reading=False) == []
             assert pings_from(conn) == [b"heartbeat %d" % number]
         assert conn.state is State.OPEN
+
+    @both_roles
+    @pytest.mark.parametrize("is_reading", [True, False], ids=["reading", "paused"])
+    def test_stuck(self, role: Role, is_reading: bool) -> None:
+        """Who waits for the peer to read is not why it is silent: what is unread or held back excuses nothing."""
+        conn = connect(role)
+        conn.receive_data(text(role, "a") + close(role))
+        assert conn.has_pending
+        heartbeat = Heartbeat(conn, START, ping_timeout=5)
+        heartbeat.tick(START + 20)
+        (event,) = heartbeat.tick(START + 25, is_reading=is_reading, is_stuck=True)
+        assert isinstance(event, CloseConnection)
+        assert event.code == 1011
 
     def test_tick_before_the_deadline_moves_it(self) -> None:
         conn = connect(SERVER)

@@ -98,10 +98,12 @@ class Heartbeat:
         # When the closing began is not known yet; the tick that finds it says so.
         return self._now if self._close_deadline is None else self._close_deadline
 
-    def tick(self, now: float, *, is_reading: bool = True) -> list[Event]:
+    def tick(self, now: float, *, is_reading: bool = True, is_stuck: bool = False) -> list[Event]:
         """Do what is due, and return the last event if that ends the connection. deadline() then is after `now`.
 
         `is_reading` is False where the caller hasn't read for a time since the last tick: a Pong may lie unread.
+        `is_stuck` is True where he waits to write, and the peer has taken nothing since the last tick: then it is the
+        peer who is slow, whatever waits for the caller.
         A Ping, or the Close after a Pong that did not come (code 1011), is in data_to_send(). When the handshake takes
         too long, and when the peer does not close, the last event has code 1006 and should_close is set.
         """
@@ -112,7 +114,7 @@ class Heartbeat:
         if conn.state is State.CONNECTING:
             events = self._tick_opening(now)
         elif conn.state is State.OPEN:
-            events = self._tick_open(now, previous, is_reading)
+            events = self._tick_open(now, previous, may_be_ours=not is_stuck, is_reading=is_reading)
         # Not an else: a Pong that did not come begins the closing.
         if conn.state not in (State.CONNECTING, State.OPEN) and not conn.should_close:
             events += self._tick_closing(now)
@@ -123,7 +125,7 @@ class Heartbeat:
             return []
         return self._give_up("the opening handshake took too long")
 
-    def _tick_open(self, now: float, previous: float, is_reading: bool) -> list[Event]:
+    def _tick_open(self, now: float, previous: float, *, may_be_ours: bool, is_reading: bool) -> list[Event]:
         if self._next_ping is None:
             self._next_ping = _after(previous, self._ping_interval)
         conn = self._connection
@@ -136,7 +138,7 @@ class Heartbeat:
         if self._pong_deadline is not None:
             is_late = now >= self._pong_deadline
             # What is held back or unread may be the Pong, or the peer's Close: then it is the caller who is slow.
-            is_ours = conn.has_pending or not is_reading
+            is_ours = may_be_ours and (conn.has_pending or not is_reading)
             if is_late and is_ours:
                 # Who writes to a peer that is gone learns of it.
                 self._send_ping(now)

@@ -335,15 +335,15 @@ class Link(asyncio.BufferedProtocol, ABC):
 
     def tick(self) -> None:
         """Let the heartbeat do what is due: at its deadline, and when the state has changed or a Pong has come."""
-        is_reading = not self._has_throttled or self._is_stuck()
+        is_reading, is_stuck = not self._has_throttled, self._is_stuck()
         self._has_throttled = not self._is_reading
         self._seen_unsent = self.unsent if self._is_paused else 0
-        self.take(self._heartbeat.tick(self.loop.time(), is_reading=is_reading))
+        self.take(self._heartbeat.tick(self.loop.time(), is_reading=is_reading, is_stuck=is_stuck))
         self.schedule()
         self._set_timer(self._heartbeat.deadline())
 
     def _is_stuck(self) -> bool:
-        """Tell whether senders wait, and the peer has read nothing since the last tick: then it is slow, not we."""
+        """Tell whether senders wait, and the peer has read nothing since the last tick: see Heartbeat.tick."""
         return self._is_paused and 0 < self._seen_unsent <= self.unsent
 
     def _on_deadline(self) -> None:

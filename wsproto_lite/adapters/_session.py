@@ -276,14 +276,14 @@ class Session(Facts, ABC):
         return conn.should_close
 
     def _is_stuck(self) -> bool:
-        """Tell whether senders wait, and the peer has read nothing since the last tick: then it is slow, not we."""
+        """Tell whether senders wait, and the peer has read nothing since the last tick: see Heartbeat.tick."""
         return WRITE_SIZE < self._seen_unsent <= self.unsent
 
     def _tick(self) -> None:
-        is_reading = not self._has_throttled or self._is_stuck()
+        is_reading, is_stuck = not self._has_throttled, self._is_stuck()
         self._has_throttled = not self._wants_input
         self._seen_unsent = self.unsent
-        self._take(self._heartbeat.tick(self._clock(), is_reading=is_reading))
+        self._take(self._heartbeat.tick(self._clock(), is_reading=is_reading, is_stuck=is_stuck))
         self._timer_deadline = self._heartbeat.deadline()
 
     # ---- what a user does, but for the waiting ----
