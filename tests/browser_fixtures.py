@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +31,9 @@ def browser() -> Iterator[Any]:
     chromium = next(filter(None, map(shutil.which, NAMES)), None) or missing("Chromium")
     playwright = needed_module("playwright.sync_api")
     with playwright.sync_playwright() as driver:
+        # A sanitizer is for the process that tests: with its run-time library Chromium hangs.
+        env: Any = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
         # Without the name of a profile Playwright makes one, and removes it.
-        context = driver.chromium.launch_persistent_context("", executable_path=chromium, args=SWITCHES)
+        context = driver.chromium.launch_persistent_context("", executable_path=chromium, args=SWITCHES, env=env)
         yield context
         context.close()
