@@ -55,9 +55,10 @@ class TestAccept:
         [
             (Request(), "1.1"),
             (Request(headers=[(b"sec-websocket-key", b"x")]), None),
+            (Request(headers=[(b"sec-websocket-key", b"\v" + KEY)]), None),
             (Request(headers=[(b"sec-websocket-key", KEY)]), "1.0"),
         ],
-        ids=["no key", "bad key", "no such version"],
+        ids=["no key", "bad key", "white space that is none", "no such version"],
     )
     def test_request_without_good_key(self, request_: Request, http: Any) -> None:
         with pytest.raises(LocalProtocolError):
