@@ -85,7 +85,7 @@ fuzz: $(VENV)/installed-test  ## fuzz each target for SECONDS=60
 sanitize:  ## run all tests with the C file under ASan and UBSan (ARGS=@tests/quick.args for a part)
 	$(PYTHON) scripts/sanitize.py $(ARGS)
 
-mutants:  ## change the sources in thousands of ways; see that the tests notice (an hour)
+mutants:  ## change the sources in thousands of ways; see that the tests notice (half an hour)
 	$(PYTHON) scripts/mutants.py $(MODULES)
 
 test-all:  ## run all tests on every interpreter that is here
