@@ -26,9 +26,10 @@ OLDEST = (3, 9)
 NEWEST = (3, 14)
 
 _ASK = """
-import json, platform, sys, sysconfig
+import json, os, platform, sys, sysconfig
 print(json.dumps([platform.python_implementation(), list(sys.version_info[:3]), platform.python_version(),
-                  bool(sysconfig.get_config_var("Py_GIL_DISABLED"))]))
+                  bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+                  os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h"))]))
 """
 
 
@@ -39,6 +40,7 @@ class Interpreter(NamedTuple):
     version: tuple[int, ...]
     full_version: str
     free_threaded: bool
+    has_headers: bool
 
     @property
     def name(self) -> str:
@@ -82,13 +84,16 @@ def find() -> dict[Interpreter, Path]:
         except (OSError, subprocess.SubprocessError) as error:
             print(f"{path}: does not run: {error}")
             continue
-        implementation, version, full_version, free_threaded = json.loads(answer)
-        found.setdefault(Interpreter(implementation, tuple(version), full_version, free_threaded), path)
+        implementation, version, *others = json.loads(answer)
+        found.setdefault(Interpreter(implementation, tuple(version), *others), path)
     return dict(sorted(found.items()))
 
 
 def test(interpreter: Interpreter, path: Path, arguments: list[str]) -> tuple[bool, str]:
     """Build for an interpreter and run the tests; tell whether all is well, and a line that says so."""
+    if not interpreter.has_headers:
+        package = "pypy3" if interpreter.implementation == "PyPy" else f"python{interpreter.name}"
+        return False, f"has no Python.h; where it is Debian's: sudo apt-get install {package}-dev {package}-venv"
     suffix = "t" if interpreter.free_threaded else ""
     folder = BUILD / "interpreters" / f"{interpreter.implementation}-{interpreter.full_version}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
